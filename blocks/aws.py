@@ -1,0 +1,262 @@
+"""One AWS account, real or emulated, and what Terrarium keeps in it: states, saved plans and the vault.
+
+Invariant: an emulated account answers on its own endpoint only; none of the user's AWS variables and files reaches it.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from prefect.blocks.core import Block
+from pydantic import Field, PrivateAttr
+
+from blocks.state_lock import LockHolder, read_lock_file
+from domain.errors import PermanentError
+
+if TYPE_CHECKING:
+    import boto3
+
+DELETE_BATCH = 1000  # the most that S3's DeleteObjects takes
+# How a process on real AWS is told who it is: a profile, keys, a web identity (EKS), a container's or proxy's address.
+_IDENTITY = (
+    *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"),
+    *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+    *("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    *("AWS_CA_BUNDLE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+)
+
+
+class AwsAccount(Block):
+    """An account that environments live in. Calls raise TemporaryError or PermanentError, never botocore's errors."""
+
+    _block_type_name = "Terrarium AWS account"
+    _block_type_slug = "terrarium-aws-account"
+
+    name: str = Field(description="What specs call this account, such as nonproduction.")
+    account_id: str = Field(pattern=r"^\d{12}$", description="The twelve digits.")
+    role_arn: str = Field(default="", description="The role to assume; empty: the identity this process already has.")
+    region: str = Field(description="Where the state and vault buckets are, and where calls go by default.")
+    kind: Literal["emulator", "aws"] = Field(description="An emulator answers on its endpoint, with dummy keys.")
+    endpoint_url: str | None = Field(default=None, description="The emulator's address; none for AWS.")
+    state_bucket: str = Field(description="States (environments/NAME.tfstate) and saved plans (plans/NAME/ID).")
+    vault_bucket: str = Field(description="What outlives an environment: copies of media, with retention.")
+    kms_key_id: str = Field(default="", description="ARN or id of the key of both buckets; empty: their own default.")
+
+    _clients: dict[tuple[str, str, str], Any] = PrivateAttr(default_factory=dict)
+    _sessions: "dict[tuple[str, str], boto3.Session]" = PrivateAttr(default_factory=dict)
+    _lock: Any = PrivateAttr(default_factory=threading.RLock)
+
+    def session(self, region: str | None = None, run_id: str | None = None) -> "boto3.Session":
+        """A session in this account; its clients have the account's endpoint. CloudTrail shows `terrarium-<run_id>`.
+
+        Sessions are kept; making clients from one in several threads at once is not safe, `client()` is.
+        """
+        import boto3
+
+        from blocks.aws_session import open_session
+
+        key = (region or self.region, run_id or "")
+        with self._lock:
+            if key not in self._sessions:
+                session_name = f"terrarium-{run_id}"[:64] if run_id else "terrarium"
+                botocore_session = open_session(key[0], self._endpoint, self.role_arn, session_name)
+                self._sessions[key] = boto3.Session(botocore_session=botocore_session, region_name=key[0])
+            return self._sessions[key]
+
+    def client(self, service: str, region: str | None = None, run_id: str | None = None) -> Any:
+        """A boto3 client, kept for the next call. Safe to use from several threads."""
+        key = (service, region or self.region, run_id or "")
+        with self._lock:
+            if key not in self._clients:
+                # The service is a variable; the stubs know literals.
+                self._clients[key] = self.session(region, run_id).client(service)  # type: ignore[call-overload]
+            return self._clients[key]
+
+    def environment(self) -> dict[str, str]:
+        """The AWS_* variables of a Terraform child: all it may know. On AWS itself: who we are, and the way there."""
+        if self.kind == "aws":
+            identity = {name: value for name, value in os.environ.items() if name in _IDENTITY}
+            return {**identity, "AWS_REGION": self.region, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+        return {
+            "AWS_ACCESS_KEY_ID": "terrarium",
+            "AWS_SECRET_ACCESS_KEY": "terrarium",
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self._endpoint or "",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def terraform_backend(self, key: str, region: str | None = None) -> dict[str, Any]:
+        """Settings of Terraform's S3 backend for one state key; `region` is the bucket's."""
+        backend: dict[str, Any] = {
+            "bucket": self.state_bucket,
+            "key": key,
+            "region": region or self.region,
+            "encrypt": True,
+            "use_lockfile": True,
+        }
+        if self.kms_key_id:
+            backend["kms_key_id"] = self.kms_key_id
+        if self.role_arn:
+            backend["assume_role"] = {"role_arn": self.role_arn, "session_name": "terrarium"}
+        if self.kind == "emulator":
+            checks = ("credentials_validation", "requesting_account_id", "metadata_api_check", "region_validation")
+            backend |= {"use_path_style": True, **{f"skip_{check}": True for check in checks}}
+        return backend
+
+    def identity(self) -> dict[str, str]:
+        """Account id and ARN of who our calls are. PermanentError where that is another account than this one."""
+        with self._translated("asking who we are"):
+            answer = self.client("sts").get_caller_identity()
+        if answer["Account"] != self.account_id:
+            raise PermanentError(
+                f"account {self.name}: calls land in {answer['Account']} as {answer['Arn']}, not in {self.account_id}.",
+                "Correct the block's role_arn or account_id.",
+            )
+        return {"account": answer["Account"], "arn": answer["Arn"]}
+
+    def is_bootstrapped(self) -> bool:
+        """Whether the state and vault buckets are there."""
+        return all(self._exists("head_bucket", Bucket=bucket) for bucket in (self.state_bucket, self.vault_bucket))
+
+    def read_state(self, environment: str) -> dict[str, Any] | None:
+        """An environment's state as Terraform keeps it, without Terraform's 0.6 s; None where there is none."""
+        return self.find_state(state_key(environment))
+
+    def find_state(self, key: str) -> dict[str, Any] | None:
+        """The state under a key of the state bucket; None where there is none, or no bucket."""
+        content = self._read(key, f"reading the state {key}")
+        return None if content is None else dict(json.loads(content))
+
+    def read_lock(self, key: str) -> LockHolder | None:
+        """Who holds the lock of a state key; None where it is free."""
+        content = self._read(f"{key}.tflock", f"reading the lock of {key}")
+        return None if content is None else read_lock_file(json.loads(content))
+
+    def put_plan(self, environment: str, plan_id: str, content: bytes) -> str:
+        """Keep a saved plan, encrypted with the account's key (it may hold a secret), and answer with its S3 URL."""
+        key = _plan_key(environment, plan_id)
+        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
+        with self._translated(f"keeping plan {plan_id} of {environment}"):
+            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
+        return f"s3://{self.state_bucket}/{key}"
+
+    def read_plan(self, environment: str, plan_id: str) -> bytes:
+        """A saved plan. PermanentError where it has expired or never was."""
+        content = self._read(_plan_key(environment, plan_id), f"reading plan {plan_id} of {environment}")
+        if content is None:
+            raise PermanentError(
+                f"{environment}: plan {plan_id} is not in the state bucket any more.",
+                f"Plans are kept 24 hours. Plan again: `terrarium env plan environments/{environment}.yaml`.",
+            )
+        return content
+
+    def delete_plan(self, environment: str, plan_id: str) -> None:
+        """Remove a saved plan, all versions of it. One that is gone is gone."""
+        self._delete_versions(self.state_bucket, _plan_key(environment, plan_id))
+
+    def empty_bucket(self, name: str, region: str | None = None) -> int:
+        """Delete all versions and delete markers; how many there were. A bucket that is gone is empty.
+
+        PermanentError where one cannot be deleted, such as under a retention: that is never bypassed.
+        """
+        return self._delete_versions(name, "", region)
+
+    def copy_to_vault(
+        self, bucket: str, prefix: str, on_progress: Callable[[int, int], None] = lambda objects, size_bytes: None
+    ) -> tuple[int, int]:
+        """Copy the current objects of a bucket to the vault below `prefix`; their number and bytes.
+
+        Repeating overwrites. `on_progress` gets both counts after each object.
+        """
+        objects = size_bytes = 0
+        s3 = self.client("s3")
+        with self._translated(f"copying bucket {bucket} to {self.vault_bucket}"):
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                for row in page.get("Contents", ()):
+                    target = f"{prefix.rstrip('/')}/{row['Key']}"
+                    s3.copy({"Bucket": bucket, "Key": row["Key"]}, self.vault_bucket, target)
+                    objects, size_bytes = objects + 1, size_bytes + row["Size"]
+                    on_progress(objects, size_bytes)
+        return objects, size_bytes
+
+    @property
+    def _endpoint(self) -> str | None:
+        if self.kind == "aws":
+            return None
+        if not self.endpoint_url:
+            raise PermanentError(f"account {self.name} is emulated and has no endpoint_url.", "Set it in the block.")
+        return self.endpoint_url
+
+    def _translated(self, what: str) -> Any:
+        from blocks.aws_session import translate_errors
+
+        return translate_errors(f"account {self.name}: {what}")
+
+    def _exists(self, head: str, **target: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        with self._translated(f"looking for {'/'.join(target.values())}"):
+            try:
+                getattr(self.client("s3"), head)(**target)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                    raise
+                return False
+        return True
+
+    def _read(self, key: str, what: str) -> bytes | None:
+        from botocore.exceptions import ClientError
+
+        with self._translated(what):
+            try:
+                return bytes(self.client("s3").get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
+            except ClientError as error:
+                if error.response["Error"].get("Code") not in ("NoSuchKey", "NoSuchBucket"):
+                    raise
+        return None
+
+    def _delete_versions(self, bucket: str, key: str, region: str | None = None) -> int:
+        """Of one key, or of all where it is empty. Lists anew after each batch: a marker may name a deleted key."""
+        from botocore.exceptions import ClientError
+
+        s3, deleted = self.client("s3", region), 0
+        with self._translated(f"emptying bucket {bucket}"):
+            try:
+                while batch := self._list_versions(bucket, key, s3):
+                    deleted += self._delete_batch(bucket, batch, s3)
+            except ClientError as error:
+                if error.response["Error"].get("Code") != "NoSuchBucket":
+                    raise
+        return deleted
+
+    def _list_versions(self, bucket: str, key: str, s3: Any) -> list[tuple[str, str]]:
+        page = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=DELETE_BATCH)
+        rows = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        return [(row["Key"], row["VersionId"]) for row in rows if key in ("", row["Key"])]
+
+    def _delete_batch(self, bucket: str, versions: list[tuple[str, str]], s3: Any) -> int:
+        objects = [{"Key": key, "VersionId": version} for key, version in versions]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if refused := answer.get("Errors"):
+            first = refused[0]
+            raise PermanentError(
+                f"account {self.name}: {len(refused)} of {len(versions)} objects of bucket {bucket} cannot be deleted, "
+                f"first {first['Key']}: {first.get('Code')} {first.get('Message')}.",
+                "Check the role's permissions and the bucket's retention, then run it again.",
+            )
+        return len(versions)
+
+
+def state_key(environment: str) -> str:
+    """Where an environment's state is in the state bucket."""
+    return f"environments/{environment}.tfstate"
+
+
+def _plan_key(environment: str, plan_id: str) -> str:
+    return f"plans/{environment}/{plan_id}"

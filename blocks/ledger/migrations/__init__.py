@@ -1,0 +1,1 @@
+"""Alembic's scripts: forward only, each revision frozen once it has landed."""

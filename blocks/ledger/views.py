@@ -1,0 +1,20 @@
+"""Current state: the columns of the views that the migrations define. What each view means stands beside its SQL."""
+
+from sqlalchemy import column, table
+
+from blocks.ledger.rows import EnvironmentRow, RunRow, StepRow
+from blocks.ledger.tables import SCHEMA, Json, generation
+
+run_state = table(
+    "run_state",
+    column("seq"),
+    *(column(name, Json) if name in ("counts", "report") else column(name) for name in RunRow.model_fields),
+    schema=SCHEMA,
+)
+step_state = table(
+    "step_state",
+    *(column(name, Json) if name in ("arguments", "undo", "detail") else column(name) for name in StepRow.model_fields),
+    schema=SCHEMA,
+)
+environment_state = table("environment_state", *(column(name) for name in EnvironmentRow.model_fields), schema=SCHEMA)
+live_generation = table("live_generation", *(column(name) for name in generation.c.keys()), schema=SCHEMA)  # noqa: SIM118 - no dict

@@ -1,0 +1,138 @@
+"""Settings of our processes: the only place where the environment variables `TERRARIUM_*` are read.
+
+Every attribute has a default, and its description tells the unit and the reason; docs/settings.md repeats them.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def _from_checkout(path: Path) -> Path:
+    """An absolute path; a relative one starts at the checkout's root, whatever the current folder is."""
+    return (CHECKOUT / path.expanduser()).absolute()
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+CheckoutPath = Annotated[Path, AfterValidator(_from_checkout)]
+
+
+class Settings(BaseSettings):
+    """Read from environment variables with the prefix TERRARIUM_. Frozen: a changed setting needs a restart."""
+
+    model_config = SettingsConfigDict(env_prefix="TERRARIUM_", frozen=True, extra="ignore", validate_default=True)
+
+    state_dir: CheckoutPath = Field(
+        default=Path(".terrarium"),
+        description="Folder, relative to the checkout. All that the local stack keeps: two clones never share data.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address. What all local servers listen on: loopback, for Prefect's API knows no roles.",
+    )
+    postgres_port: Port = Field(
+        default=5434,
+        description="TCP port. Our private PostgreSQL: not 5432, which a PostgreSQL of the system's own has.",
+    )
+    prefect_port: Port = Field(
+        default=4200, description="TCP port. Prefect's API and UI: the port its documentation uses."
+    )
+    emulator_port: Port = Field(
+        default=5566, description="TCP port. The AWS emulator: beside 5000, which others like to take."
+    )
+    api_port: Port = Field(default=8700, description="TCP port. Our REST API, which the command line talks to.")
+    worker_port: Port = Field(
+        default=8701, description="TCP port. The worker's own health page: it tells whether the worker still polls."
+    )
+    ledger_url: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "SQLAlchemy URL of the ledger for the role that may only read and insert. Empty: the private PostgreSQL of "
+            "`make up`, which gives the URL to the processes it starts."
+        ),
+    )
+    prefect_has_password: bool = Field(
+        default=False,
+        description=(
+            "True or false. Whether Prefect's API and UI ask for the password in the state folder's credentials. "
+            "Off: the server is on loopback and its UI opens without a question. Turn it on where others share the "
+            "machine, for who can reach Prefect's API can run programs as the user who ran `make up`."
+        ),
+    )
+    postgres_bin_dir: CheckoutPath | None = Field(
+        default=None,
+        description=(
+            "Folder with `postgres` and `initdb`. Unset: found on PATH and in the system's usual places, else the "
+            "programs of the locked wheel."
+        ),
+    )
+    terraform_path: CheckoutPath | None = Field(
+        default=None,
+        description="File. The Terraform program. Unset: found on PATH, else fetched once into the user's cache.",
+    )
+    terraform_version: str = Field(
+        default="1.11.4",
+        description=(
+            "Version. What is fetched where PATH has no Terraform from 1.11 on and below 2: 1.11 brought write-only "
+            "arguments, which keep the database password out of the state."
+        ),
+    )
+    provider_mirror: CheckoutPath | None = Field(
+        default=None,
+        description=(
+            "Folder that holds `registry.terraform.io/hashicorp/aws`. Unset: Terraform's own mirror folders and the "
+            "usual places for third-party software are searched; where there is none, the registry is asked."
+        ),
+    )
+    start_timeout_seconds: float = Field(
+        default=180,
+        gt=0,
+        description=(
+            "Seconds. How long one server may take to be healthy: Prefect's first start makes its tables, 15 seconds on "
+            "2 idle cores and 40 on busy ones."
+        ),
+    )
+    stop_timeout_seconds: float = Field(
+        default=60,
+        gt=0,
+        description=(
+            "Seconds. How long `make down` waits for a running flow before it kills: Terraform, when interrupted, "
+            "still waits for what it has begun and writes its state."
+        ),
+    )
+    log_size_mib: int = Field(
+        default=10,
+        gt=0,
+        description="MiB. Size at which a server's log is put aside; one older file is kept, so the disk cannot fill.",
+    )
+
+    @property
+    def prefect_url(self) -> str:
+        """Where a browser finds Prefect."""
+        return f"http://{self.host}:{self.prefect_port}"
+
+    @property
+    def prefect_api_url(self) -> str:
+        """Where a Prefect client finds the server: the value of PREFECT_API_URL."""
+        return f"{self.prefect_url}/api"
+
+    @property
+    def emulator_url(self) -> str:
+        """The endpoint of every AWS service of the emulator."""
+        return f"http://{self.host}:{self.emulator_port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where our own API answers."""
+        return f"http://{self.host}:{self.api_port}"
+
+
+@lru_cache
+def read_settings() -> Settings:
+    """Settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,164 @@
+"""`terrarium env`: plan, make, look at, compare, extend and remove environments."""
+
+import sys
+from typing import Any
+
+import click
+
+from console.cli.client import Api, connect
+from console.cli.options import json_option, read_waiting, waiting_options, yes_option
+from console.cli.output import EXIT_CODES, print_changes, print_json, print_table
+from console.cli.source import Source, read_source
+from console.cli.wait import finish, print_end, wait_for_run
+
+
+@click.group()
+def env() -> None:
+    """Environments: plan, apply, list, show, diff, destroy, extend."""
+
+
+def _start(api: Api, source: Source, *, plan_only: bool) -> dict[str, Any]:
+    """Start a run of a file, or of the stored spec where there is only a name."""
+    if source.text is None:
+        return api.post(f"/api/environments/{source.name}/{'plan' if plan_only else 'apply'}")
+    body = {"spec": source.text, "file_name": source.name, "plan_only": plan_only}
+    return api.post("/api/environments", body)
+
+
+@env.command(epilog="Example: terrarium env plan environments/staging.yaml")
+@click.argument("file")
+@json_option
+@waiting_options
+def plan(file: str, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Show what applying FILE would change; nothing is changed.
+
+    FILE is a path, or the bare name of an environment.
+    """
+    waiting, source, api = read_waiting(timeout, no_wait), read_source(file), connect()
+    run = wait_for_run(api, _start(api, source, plan_only=True), waiting)
+    if run["status"] == "succeeded" and not as_json:
+        print_changes(run)
+    return print_end(run, waiting, as_json)
+
+
+@env.command(epilog="Example: terrarium env apply environments/staging.yaml --timeout 1800")
+@click.argument("file")
+@yes_option
+@json_option
+@waiting_options
+def apply(file: str, yes: bool, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Make an environment as FILE says: show the plan, ask, and apply exactly that plan.
+
+    FILE is a path, or the bare name of an environment. With --yes one run plans and applies.
+    """
+    if no_wait and not yes:
+        raise click.UsageError("--no-wait needs --yes: without waiting there is no plan to ask about.")
+    waiting, source, api = read_waiting(timeout, no_wait), read_source(file), connect()
+    if yes:
+        return finish(api, _start(api, source, plan_only=False), waiting, as_json)
+    _need_terminal()
+    run = wait_for_run(api, _start(api, source, plan_only=True), waiting)
+    if run["status"] != "succeeded":
+        return print_end(run, waiting, as_json)
+    print_changes(run)
+    counts: dict[str, int] = run["changes"] or {}
+    if any(counts.values()) and not click.confirm(f"Apply this to {run['environment']}?", err=True):
+        print_end(run, waiting, as_json)
+        return EXIT_CODES["failed"]
+    run = api.post(f"/api/environments/{run['environment']}/apply", {"plan_id": run["plan_id"]})
+    return finish(api, run, waiting, as_json)
+
+
+def _need_terminal() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask on: give --yes.")
+
+
+@env.command("list", epilog="Example: terrarium env list --json")
+@json_option
+def list_environments(as_json: bool) -> None:
+    """List all environments."""
+    answer = connect().get("/api/environments")
+    if as_json:
+        return print_json(answer)
+    keys = ("name", "class", "status", "scope", "account", "region", "resources", "expires_at")
+    return print_table(
+        [key.replace("_", " ") for key in keys], [[row[key] for key in keys] for row in answer["environments"]]
+    )
+
+
+@env.command(epilog="Example: terrarium env show dev")
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show one environment: its state, spec and last runs."""
+    answer = connect().get(f"/api/environments/{name}")
+    if as_json:
+        return print_json(answer)
+    print_table(("key", "value"), answer["environment"].items())
+    click.echo()
+    print_table(("spec", "value"), _flatten(answer["spec"]))
+    click.echo()
+    return print_table(
+        ("run", "operation", "status", "started at", "by"),
+        [(run["run_id"], run["operation"], run["status"], run["started_at"], run["actor"]) for run in answer["runs"]],
+    )
+
+
+def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:
+    """A nested mapping as rows of dotted keys; what is not set is left out."""
+    if isinstance(value, dict):
+        return [row for name, inner in value.items() for row in _flatten(inner, f"{key}.{name}" if key else name)]
+    return [] if value is None else [(key, value)]
+
+
+@env.command(epilog="Example: terrarium env diff staging production")
+@click.argument("a")
+@click.argument("b")
+@json_option
+def diff(a: str, b: str, as_json: bool) -> None:
+    """Show key by key how environment B differs from environment A. Differences are no failure."""
+    answer = connect().get(f"/api/environments/{a}/diff/{b}")
+    if as_json:
+        return print_json(answer)
+    click.echo(f"{a}: {answer['a_source']}. {b}: {answer['b_source']}.", err=True)
+    return print_table(("key", a, b), [(row["key"], row["a"], row["b"]) for row in answer["differences"]])
+
+
+@env.command(epilog="Example: terrarium env destroy staging --yes")
+@click.argument("name")
+@yes_option
+@json_option
+@waiting_options
+def destroy(name: str, yes: bool, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Remove an environment: list what goes and what stays, and ask. A protected one is refused with code 2."""
+    waiting, api = read_waiting(timeout, no_wait), connect()
+    answer = api.get(f"/api/environments/{name}")
+    if not answer["is_protected"]:
+        _print_removal(answer)
+        if not yes:
+            _need_terminal()
+            click.confirm(f"Remove {name}?", abort=True, err=True)
+    return finish(api, api.call("DELETE", f"/api/environments/{name}"), waiting, as_json)
+
+
+def _print_removal(answer: dict[str, Any]) -> None:
+    environment = answer["environment"]
+    click.echo(
+        f"{environment['resources']} resources of {environment['name']} go, in {environment['region']}.", err=True
+    )
+    for item in answer["leftovers"]:
+        click.echo(f"Stays: {item['what']}, {item['stays']}.", err=True)
+
+
+@env.command(epilog="Example: terrarium env extend try 8h --reason 'demo on Friday'")
+@click.argument("name")
+@click.argument("duration")
+@click.option("--reason", default="", help="Why, for the ledger.")
+@json_option
+def extend(name: str, duration: str, reason: str, as_json: bool) -> None:
+    """Give an environment that expires DURATION more time: 30m, 8h, 2d."""
+    answer = connect().post(f"/api/environments/{name}/extend", {"duration": duration, "reason": reason})
+    if as_json:
+        return print_json(answer)
+    return click.echo(f"{name} expires at {answer['expires_at']}.")

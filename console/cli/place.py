@@ -1,0 +1,44 @@
+"""Where the API of this checkout answers: what `make up` wrote down, for its user alone."""
+
+import json
+from dataclasses import dataclass
+
+from blocks.settings import read_settings
+from console.cli.output import CommandError
+
+WAY = "Run `make up` in the checkout."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Address and token of the API."""
+
+    api_url: str
+    token: str
+
+
+def read_place() -> Place:
+    """The running stack's API; CommandError where no stack was started from here, or its token is another user's."""
+    state_dir = read_settings().state_dir
+    try:
+        token = (state_dir / "token").read_text().strip()
+    except FileNotFoundError as error:
+        raise CommandError(
+            "unavailable", f"No stack was started from this checkout: {state_dir} has no token.", WAY
+        ) from error
+    except PermissionError as error:
+        raise CommandError(
+            "unauthorized",
+            f"The token in {state_dir} is not yours to read.",
+            "Work as the user who ran `make up`, or run your own from another clone.",
+        ) from error
+    return Place(api_url=_read_api_url(), token=token)
+
+
+def _read_api_url() -> str:
+    """What the running stack says, so that a shell with other settings finds it too; else what the settings say."""
+    settings = read_settings()
+    try:
+        return str(json.loads((settings.state_dir / "stack.json").read_text())["api_url"])
+    except (OSError, ValueError, KeyError):
+        return settings.api_url

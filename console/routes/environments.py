@@ -1,0 +1,126 @@
+"""Environments: make, plan, look at, compare, extend and remove them. Each change is a run, answered with 202."""
+
+import json
+from datetime import timedelta
+
+from fastapi import APIRouter, Response
+
+from blocks.environment_files import read_declared
+from console.auth import ACTOR
+from console.contract import (
+    ApplyRequest,
+    Diff,
+    Difference,
+    Environment,
+    EnvironmentDetail,
+    Environments,
+    ExtendRequest,
+    Leftover,
+    Run,
+    SpecRequest,
+)
+from console.routes.requests import (
+    answer_accepted,
+    read_environment,
+    read_plan,
+    read_spec,
+    start_run,
+    start_teardown,
+)
+from console.routes.views import list_runs, show_environment
+from console.sources import Given, Sources, UnknownError
+from domain.errors import PermanentError, RefusedError
+from domain.spec import EnvironmentSpec
+from domain.spec_difference import list_differences
+from domain.spec_fault import SpecError
+from domain.status import EnvironmentStatus, Operation
+from domain.teardown import list_leftovers
+
+router = APIRouter(prefix="/api/environments", tags=["environments"])
+RUNS_SHOWN = 5
+
+
+@router.post("", status_code=202)
+def create_environment(sources: Given, request: SpecRequest, response: Response) -> Run:
+    """Store a spec and start the run that makes it so, or with `plan_only` the one that shows what it would change."""
+    spec = sources.resolve(request.spec, request.file_name)
+    version = sources.ledger.add_spec(spec.name, spec.canonical_json(), request.spec, ACTOR)
+    operation = Operation.PLAN if request.plan_only else Operation.PROVISION
+    return answer_accepted(response, start_run(sources, spec.name, operation, version))
+
+
+@router.get("")
+def get_environments(sources: Given) -> Environments:
+    """All environments."""
+    return Environments(environments=[show_environment(row) for row in sources.ledger.list_environments()])
+
+
+@router.get("/{name}")
+def get_environment(sources: Given, name: str) -> EnvironmentDetail:
+    """One environment: its state, spec and last runs, and what a teardown would leave."""
+    row = read_environment(sources, name)
+    stored = read_spec(sources, name, row.spec_version)
+    spec = EnvironmentSpec.model_validate_json(stored.spec_json)
+    return EnvironmentDetail(
+        environment=show_environment(row),
+        spec=json.loads(stored.spec_json),
+        leftovers=[Leftover(what=item.what, stays=item.stays) for item in list_leftovers(spec)],
+        is_protected=spec.protection.teardown == "refused",
+        runs=list_runs(sources, name, RUNS_SHOWN),
+    )
+
+
+@router.get("/{a}/diff/{b}")
+def get_diff(sources: Given, a: str, b: str) -> Diff:
+    """How environment b differs from environment a, key by key."""
+    (a_spec, a_source), (b_spec, b_source) = _read_side(sources, a), _read_side(sources, b)
+    differences = [Difference(key=item.key, a=item.left, b=item.right) for item in list_differences(a_spec, b_spec)]
+    return Diff(a=a, b=b, a_source=a_source, b_source=b_source, differences=differences)
+
+
+def _read_side(sources: Sources, name: str) -> tuple[EnvironmentSpec, str]:
+    """The spec that an environment was made with, or its file where it was not made yet, and which of the two."""
+    row = sources.ledger.read_environment(name)
+    if row and row.status is not EnvironmentStatus.DESTROYED and row.spec_version:
+        stored = read_spec(sources, name, row.spec_version)
+        return EnvironmentSpec.model_validate_json(stored.spec_json), f"spec version {stored.version}"
+    try:
+        _, declared = read_declared(name, sources.environments_dir)
+    except SpecError:
+        raise
+    except PermanentError as error:
+        raise UnknownError(error.summary, error.resolution) from error
+    return declared, f"environments/{name}.yaml"
+
+
+@router.post("/{name}/plan", status_code=202)
+def plan_environment(sources: Given, name: str, response: Response) -> Run:
+    """Show what applying the newest stored spec would change."""
+    return answer_accepted(response, start_run(sources, name, Operation.PLAN, read_spec(sources, name).version))
+
+
+@router.post("/{name}/apply", status_code=202)
+def apply_environment(sources: Given, name: str, request: ApplyRequest, response: Response) -> Run:
+    """Apply the newest stored spec, or with `plan_id` exactly what that plan showed."""
+    if request.plan_id is None:
+        version = read_spec(sources, name).version
+        return answer_accepted(response, start_run(sources, name, Operation.PROVISION, version))
+    plan = read_plan(sources, name, request.plan_id)
+    return answer_accepted(response, start_run(sources, name, Operation.PROVISION, plan.spec_version, plan.id))
+
+
+@router.delete("/{name}", status_code=202)
+def destroy_environment(sources: Given, name: str, response: Response) -> Run:
+    """Start the teardown. 409, with the refused run, where the environment is protected."""
+    return answer_accepted(response, start_teardown(sources, read_environment(sources, name)))
+
+
+@router.post("/{name}/extend")
+def extend_environment(sources: Given, name: str, request: ExtendRequest) -> Environment:
+    """Give an environment that expires more time, counted from its expiry, or from now where that has passed."""
+    row = read_environment(sources, name)
+    if row.expires_at is None:
+        raise RefusedError(f"{name} has no end that could be extended.", f"`terrarium env show {name}` shows its ttl.")
+    expires_at = max(row.expires_at, sources.read_clock()) + timedelta(minutes=request.duration)
+    sources.ledger.add_extension(name, expires_at, ACTOR, request.reason)
+    return show_environment(read_environment(sources, name))

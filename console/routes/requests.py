@@ -1,0 +1,125 @@
+"""How every run is asked for: the request goes to the ledger first, then the run is started under the request's id.
+
+So a run knows who asked and why, and a call that is repeated starts nothing twice.
+"""
+
+import os
+import socket
+import uuid
+
+from fastapi import Response
+
+from blocks.ledger.rows import EnvironmentRow, PlanRow, SpecVersion
+from console.auth import ACTOR
+from console.contract import Run
+from console.routes.views import merge_run, show_run
+from console.sources import Sources, UnknownError
+from domain.errors import PermanentError, RefusedError
+from domain.spec import EnvironmentSpec
+from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.teardown import refuse_protected
+
+
+class RefusedRunError(RefusedError):
+    """A refusal that stands in the ledger as a run of its own."""
+
+    def __init__(self, refusal: RefusedError, run: Run) -> None:
+        super().__init__(refusal.summary, refusal.resolution)
+        self.run = run
+
+
+def start_run(
+    sources: Sources, environment: str, operation: Operation, spec_version: int | None, plan_id: str | None = None
+) -> Run:
+    """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
+    request_id = _record_request(sources, environment, operation, spec_version, plan_id)
+    parameters: dict[str, str | int] = {"environment": environment}
+    if operation in (Operation.PLAN, Operation.PROVISION) and spec_version is not None:
+        parameters["spec_version"] = spec_version
+    flow_run = sources.prefect.start_run(
+        operation.value, parameters, idempotency_key=request_id, tags=[f"environment:{environment}"]
+    )
+    return merge_run(sources, sources.ledger.read_run(flow_run.run_id), flow_run)
+
+
+def start_teardown(sources: Sources, environment: EnvironmentRow) -> Run:
+    """Start the removal of an environment. RefusedRunError, and a refused run in the ledger, where it is protected.
+
+    The flow decides the same again: this early answer spares the person a run that can only be refused.
+    """
+    name = environment.name
+    if environment.status is EnvironmentStatus.DESTROYED:
+        raise PermanentError(
+            f"{name} was destroyed already.", f"`terrarium runs list --environment {name}` shows when."
+        )
+    spec = read_spec(sources, name, environment.spec_version)
+    try:
+        refuse_protected(EnvironmentSpec.model_validate_json(spec.spec_json))
+    except RefusedError as refusal:
+        raise RefusedRunError(refusal, _record_refusal(sources, name, spec.version, refusal)) from refusal
+    return start_run(sources, name, Operation.TEARDOWN, spec.version)
+
+
+def answer_accepted(response: Response, run: Run) -> Run:
+    """The answer to a started run: the run, and its address in `Location`."""
+    response.headers["Location"] = f"/api/runs/{run.run_id}"
+    return run
+
+
+def _record_request(
+    sources: Sources, environment: str, operation: Operation, spec_version: int | None, plan_id: str | None = None
+) -> str:
+    request_id = str(uuid.uuid4())
+    sources.ledger.add_request(request_id, environment, operation, spec_version, plan_id, ACTOR, reason="")
+    return request_id
+
+
+def _record_refusal(sources: Sources, environment: str, spec_version: int, refusal: RefusedError) -> Run:
+    """A run that ended before it began: its id is its request's, Prefect never sees it."""
+    run_id = _record_request(sources, environment, Operation.TEARDOWN, spec_version)
+    ledger = sources.ledger
+    ledger.begin_run(
+        run_id,
+        environment,
+        Operation.TEARDOWN,
+        "console",
+        spec_version,
+        run_id,
+        ACTOR,
+        socket.gethostname(),
+        os.getpid(),
+    )
+    report = {"resolution": refusal.resolution}
+    ledger.finish_run(run_id, RunStatus.REFUSED, None, None, report, refusal.summary)
+    return show_run(sources, run_id)
+
+
+def read_environment(sources: Sources, name: str) -> EnvironmentRow:
+    """What the ledger says of an environment. UnknownError where it says nothing."""
+    row = sources.ledger.read_environment(name)
+    if row is None:
+        raise UnknownError(
+            f"The ledger knows no environment {name}.", "`terrarium env list` shows those that it knows."
+        )
+    return row
+
+
+def read_spec(sources: Sources, name: str, version: int | None = None) -> SpecVersion:
+    """A stored spec, the newest without a version. UnknownError where there is none."""
+    try:
+        return sources.ledger.read_spec(name, version)
+    except PermanentError as error:
+        raise UnknownError(error.summary, error.resolution) from error
+
+
+def read_plan(sources: Sources, name: str, plan_id: str) -> PlanRow:
+    """A saved plan of this environment that may still be applied. UnknownError, or RefusedError where it is too old."""
+    plan = sources.ledger.read_plan(plan_id)
+    if plan is None or plan.environment != name:
+        raise UnknownError(f"{name} has no plan {plan_id}.", f"Make one with `terrarium env plan {name}`.")
+    if plan.expires_at <= sources.read_clock():
+        raise RefusedError(
+            f"The plan {plan_id} of {name} ended at {plan.expires_at:%Y-%m-%d %H:%M} UTC.",
+            f"Make a new one with `terrarium env plan {name}`.",
+        )
+    return plan

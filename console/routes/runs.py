@@ -1,0 +1,60 @@
+"""Runs: list, show, follow, stop and repeat."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from console.contract import LogLine, LogLines, Run, Runs
+from console.routes.requests import answer_accepted, read_environment, start_run, start_teardown
+from console.routes.views import list_runs, show_run
+from console.sources import Given, UnknownError
+from domain.errors import PermanentError
+from domain.status import Operation
+
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+
+
+@router.get("")
+def get_runs(sources: Given, environment: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> Runs:
+    """The newest runs, of all environments or of one."""
+    return Runs(runs=list_runs(sources, environment, limit))
+
+
+@router.get("/{run_id}")
+def get_run(sources: Given, run_id: str) -> Run:
+    """One run: how far it is, or how it ended."""
+    return show_run(sources, run_id)
+
+
+@router.get("/{run_id}/logs")
+def get_logs(sources: Given, run_id: str, after: datetime | None = None) -> LogLines:
+    """Log lines of a run at or after a time, oldest first."""
+    show_run(sources, run_id)
+    found = sources.prefect.read_logs(run_id, after)
+    return LogLines(lines=[LogLine(**line.model_dump()) for line in found])
+
+
+@router.post("/{run_id}/cancel", status_code=202)
+def cancel_run(sources: Given, run_id: str) -> Run:
+    """Ask a run to stop. 409 where it has ended."""
+    run = show_run(sources, run_id)
+    if run.status.is_final:
+        raise PermanentError(f"Run {run_id} has ended: {run.status}.", "There is nothing to cancel.")
+    sources.prefect.cancel_run(run_id)
+    return show_run(sources, run_id)
+
+
+@router.post("/{run_id}/retry", status_code=202)
+def retry_run(sources: Given, run_id: str, response: Response) -> Run:
+    """A new run of the same environment, operation and spec version. 409 while the old one goes on."""
+    run = show_run(sources, run_id)
+    if not run.status.is_final:
+        raise PermanentError(
+            f"Run {run_id} goes on: {run.status}.", f"Wait, or `terrarium runs cancel {run_id}` first."
+        )
+    if run.operation not in (Operation.PLAN, Operation.PROVISION, Operation.TEARDOWN):
+        raise UnknownError(f"Run {run_id} cannot be repeated from here.", "Start it in the Prefect UI.")
+    if run.operation == Operation.TEARDOWN:
+        return answer_accepted(response, start_teardown(sources, read_environment(sources, run.environment)))
+    return answer_accepted(response, start_run(sources, run.environment, Operation(run.operation), run.spec_version))

@@ -1,0 +1,42 @@
+"""Every deployment: which flow, on which schedule, in which work pool. Nothing is scheduled anywhere else."""
+
+from dataclasses import dataclass
+
+from prefect.schedules import Cron, Schedule
+
+WORK_POOL = "terrarium"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """One deployment: its name, the flow as `module.function`, what a person reads in the UI, and its schedule."""
+
+    name: str
+    entrypoint: str
+    description: str
+    schedule: Schedule | None = None
+
+
+DEPLOYMENTS = (
+    Deployed(
+        name="provision",
+        entrypoint="flows.provision.provision_environment",
+        description="Make an environment as its file says. Give its name; a stored spec version is optional.",
+    ),
+    Deployed(
+        name="plan",
+        entrypoint="flows.provision.plan_environment",
+        description="Show what provisioning an environment would change. Nothing is changed.",
+    ),
+    Deployed(
+        name="teardown",
+        entrypoint="flows.teardown.tear_down_environment",
+        description="Remove an environment. Refused where its file protects it.",
+    ),
+    Deployed(
+        name="expire",
+        entrypoint="flows.teardown.expire_environments",
+        description="Warn about temporary environments that end soon, and remove those whose time has come.",
+        schedule=Cron("* * * * *"),
+    ),
+)

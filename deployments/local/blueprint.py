@@ -1,0 +1,67 @@
+"""The local stack as its settings make it: servers, folders, credentials, and stack.json for who talks to it."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from blocks.postgres_binaries import find_postgres_binaries
+from blocks.settings import CHECKOUT, Settings
+from blocks.supervisor import Stack
+from deployments.local.credentials import Credentials, create_credentials
+from deployments.local.database_folder import DatabaseFolder, choose_account, create_database_folder
+from deployments.local.layout import Layout
+from deployments.local.programs import Program, list_programs
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """All that `up` needs to know. `stack` is the part that others may read: it holds no secret."""
+
+    settings: Settings
+    layout: Layout
+    credentials: Credentials
+    database: DatabaseFolder
+    programs: list[Program]
+    stack: Stack
+
+
+def draw_blueprint(settings: Settings) -> Blueprint:
+    """Make the folders and the credentials where they are not there, and describe the servers; nothing is started."""
+    layout = Layout(settings.state_dir)
+    layout.create()
+    credentials = create_credentials(layout)
+    postgres = find_postgres_binaries(settings.postgres_bin_dir)
+    database = create_database_folder(settings.state_dir, postgres, choose_account())
+    programs = list_programs(settings, credentials, database)
+    stack = _describe_stack(settings, credentials, database, programs)
+    return Blueprint(settings, layout, credentials, database, programs, stack)
+
+
+def write_stack(blueprint: Blueprint) -> None:
+    """Write stack.json, whole or not at all."""
+    new = blueprint.layout.stack.with_suffix(".new")
+    new.write_text(blueprint.stack.model_dump_json(indent=2) + "\n")
+    new.replace(blueprint.layout.stack)
+
+
+def _describe_stack(
+    settings: Settings, credentials: Credentials, database: DatabaseFolder, programs: list[Program]
+) -> Stack:
+    return Stack(
+        checkout=CHECKOUT,
+        state_dir=settings.state_dir,
+        stack_id=credentials.stack_id,
+        supervisor_socket=Layout(settings.state_dir).supervisor_socket,
+        database_dir=database.folder,
+        host=settings.host,
+        prefect_url=settings.prefect_url,
+        api_url=settings.api_url,
+        emulator_url=settings.emulator_url,
+        ports={program.name: program.port for program in programs},
+        versions=_read_versions(database),
+    )
+
+
+def _read_versions(database: DatabaseFolder) -> dict[str, str]:
+    packages = {name: version(name) for name in ("terrarium", "prefect", "moto", "supervisor")}
+    return packages | {"python": platform.python_version(), "postgres": database.read_version()}

@@ -1,0 +1,109 @@
+"""`make up`: every server to health in order, each only where it is not healthy already. Safe to run again."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+
+from blocks.settings import Settings
+from blocks.supervisor import Stack
+from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
+from deployments.local.environment import build_environment, build_ledger_environment, database_url
+from deployments.local.layout import write_private
+from deployments.local.ports import check_port
+from deployments.local.postgres import create_cluster
+from deployments.local.processes import end_processes, find_processes
+from deployments.local.programs import Program, render_supervisor
+from deployments.local.supervision import (
+    is_supervisor_running,
+    read_state,
+    start_part,
+    start_supervisor,
+    stop_part,
+    update_supervisor,
+    wait_for_health,
+)
+
+# A running server that does not answer for this long is started anew.
+PATIENCE_SECONDS = 10.0
+ORPHAN_GRACE_SECONDS = 10.0
+
+Report = Callable[[str], None]
+
+
+def start_stack(settings: Settings, report: Report) -> Stack:
+    """Bring all servers to health, register what they must know, and tell what happened, one line each.
+
+    From here on this process has the stack's environment in place of the user's.
+    """
+    blueprint = draw_blueprint(settings)
+    environment = build_environment(settings, blueprint.credentials, os.environ)
+    environment |= build_ledger_environment(settings, blueprint.credentials)
+    os.environ.clear()
+    os.environ.update(environment)
+    _start_supervision(blueprint, report)
+    for program in blueprint.programs:
+        _bring_up(blueprint, program, report)
+        if prepare := PREPARATIONS.get(program.name):
+            prepare(blueprint, report)
+    return blueprint.stack
+
+
+def make_environments(settings: Settings, report: Report) -> None:
+    """What comes after the servers, in order. Imported only now: Prefect reads the environment at its import."""
+    from deployments.local.bootstrap import bootstrap_accounts
+
+    for make in (bootstrap_accounts,):
+        make(settings, report)
+
+
+def _start_supervision(blueprint: Blueprint, report: Report) -> None:
+    """A running supervisor takes in what changed. Before a new one starts, what a crashed one left behind is ended."""
+    stack = blueprint.stack
+    text = render_supervisor(blueprint.programs, blueprint.settings, stack.stack_id)
+    write_stack(blueprint)
+    write_private(blueprint.layout.supervisor_config, text)
+    if is_supervisor_running(stack):
+        return update_supervisor(stack, blueprint.settings.stop_timeout_seconds)
+    if orphans := find_processes(stack.stack_id):
+        report(f"Ending {len(orphans)} processes that a crash of this stack left behind.")
+        end_processes(orphans, ORPHAN_GRACE_SECONDS)
+    for program in blueprint.programs:
+        check_port(stack.host, program.port, program.name, program.port_setting)
+    create_cluster(blueprint.database, blueprint.credentials)
+    return start_supervisor(stack, blueprint.layout.supervisor_config, os.environ)
+
+
+def _bring_up(blueprint: Blueprint, program: Program, report: Report) -> None:
+    """Leave a healthy server alone, start one that stands, start anew one that does not answer."""
+    stack, began = blueprint.stack, time.monotonic()
+    if read_state(stack, program.name) == "RUNNING":
+        if wait_for_health(stack, program.name, PATIENCE_SECONDS):
+            return report(f"{program.name} is running on port {program.port}.")
+        stop_part(stack, program.name, blueprint.settings.stop_timeout_seconds)
+    check_port(stack.host, program.port, program.name, program.port_setting)
+    start_part(stack, program.name, blueprint.settings.start_timeout_seconds)
+    return report(f"{program.name} started on port {program.port} in {time.monotonic() - began:.1f} s.")
+
+
+def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
+    """Bring the private ledger's schema up to date. A ledger that the user named is its owner's to migrate."""
+    from blocks.ledger.migrate import migrate
+
+    if blueprint.settings.ledger_url.get_secret_value():
+        return
+    migrate(database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner), "terrarium_app")
+
+
+def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
+    """Prefect is imported only now: it reads its settings from the environment when it is imported."""
+    from deployments.local.registration import register_deployments
+
+    if changed := asyncio.run(register_deployments()):
+        report(f"Deployments registered: {', '.join(changed)}.")
+
+
+PREPARATIONS: dict[str, Callable[[Blueprint, Report], None]] = {
+    "postgres": _prepare_ledger,
+    "prefect": _prepare_prefect,
+}

@@ -1,0 +1,74 @@
+"""What a specification asks for and this version does not make: named in the report, never a failure."""
+
+from collections.abc import Collection, Iterator
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.spec import EnvironmentSpec
+
+
+class Gap(BaseModel):
+    """One thing that is asked for and not there: `summary` names it, `detail` says why, `resolution` the way out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    summary: str
+    detail: str
+    resolution: str
+
+
+def list_gaps(spec: EnvironmentSpec, known_contexts: Collection[str]) -> list[Gap]:
+    """The gaps of a specification; `known_contexts` are the names in the kubeconfig that the run can read."""
+    return [*_cloud_gaps(spec), *_cluster_gaps(spec, known_contexts), *_workload_gaps(spec), *_secret_gaps(spec)]
+
+
+def _cloud_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
+    if spec.cloud == "terraform_data":
+        yield Gap(
+            summary="infrastructure is rehearsed, not made",
+            detail="The cloud terraform_data keeps one record for each part and makes nothing.",
+            resolution="Set `cloud: aws` to make it.",
+        )
+
+
+def _cluster_gaps(spec: EnvironmentSpec, known_contexts: Collection[str]) -> Iterator[Gap]:
+    context, host = spec.cluster.context, spec.cluster.of
+    if context and context not in known_contexts:
+        known = ", ".join(sorted(known_contexts)) or "none"
+        yield Gap(
+            summary=f"kubeconfig context {context} is missing",
+            detail=f"The kubeconfig of the worker has these contexts: {known}.",
+            resolution=f"Add {context} to the worker's kubeconfig, or name another context in cluster.context.",
+        )
+    if host:
+        yield Gap(
+            summary=f"namespace {spec.name} in the cluster of {host} is not made",
+            detail="This version makes infrastructure; namespaces come with workloads.",
+            resolution=f"Create it in the cluster of {host} by hand: kubectl create namespace {spec.name}.",
+        )
+
+
+def _workload_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
+    later = "This version makes infrastructure; workloads come later, through the Kubernetes client."
+    if spec.services:
+        yield Gap(
+            summary=f"services are not deployed: {', '.join(sorted(spec.services))}",
+            detail=later,
+            resolution="Deploy them with your own pipeline to the endpoints of this report.",
+        )
+    if spec.data.cache:
+        yield Gap(
+            summary=f"cache ({spec.data.cache.engine}) is not made",
+            detail=later,
+            resolution="Run one beside the services, or take data.cache out of the file.",
+        )
+
+
+def _secret_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
+    for name, secret in sorted(spec.secrets.items()):
+        if secret.backend != "environment":
+            yield Gap(
+                summary=f"secret {name} was not looked up",
+                detail=f"It is a reference to {secret.path} in {secret.backend}, which this version does not read.",
+                resolution="See to it that it is there before the services start.",
+            )

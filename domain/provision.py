@@ -1,0 +1,95 @@
+"""What a provisioning run does, from what the spec wants and what Terraform would change.
+
+Order: a change that is refused is refused before the first effect; what is made is verified before it is reported.
+Infrastructure goes forward only: no step here deletes what an apply made, the next apply continues from it.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.changes import Changes
+from domain.errors import RefusedError
+from domain.spec import EnvironmentSpec
+from domain.status import EnvironmentStatus, Operation
+from domain.step import Step, Undo
+
+FORWARD_ONLY = "Infrastructure goes forward: the next apply continues from what exists, and destroy removes it."
+READS_ONLY = "It changes nothing."
+KEPT_REPORT = "A report of what happened stays true after a failure."
+
+
+class Observed(BaseModel):
+    """What an environment is before the run: what Terraform would change, and whether it is `ready` now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    changes: Changes
+    is_ready: bool
+
+
+class ProvisionPlan(BaseModel):
+    """The steps of a run in their order, and the changes that they make."""
+
+    model_config = ConfigDict(frozen=True)
+
+    changes: Changes
+    steps: tuple[Step, ...]
+
+
+def decide_plan_run(spec: EnvironmentSpec, observed: Observed, run_id: str) -> ProvisionPlan:
+    """A run that only shows: the plan is kept, to be applied as it was shown. Its id names changes, spec and run."""
+    named = f"{observed.changes.digest()} {spec.digest()} {run_id}"
+    plan_id = hashlib.sha256(named.encode()).hexdigest()[:12]
+    save = Step(
+        name="save_plan",
+        arguments={"plan_id": plan_id, "changes": _dump(observed)},
+        undo=Undo(name="delete_plan", arguments={"plan_id": plan_id}),
+    )
+    return ProvisionPlan(changes=observed.changes, steps=(save, _report(observed)))
+
+
+def decide_provision(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
+    """The steps that bring an environment from `observed` to its spec; RefusedError where they would lose too much."""
+    refuse_losses(spec, observed.changes)
+    return ProvisionPlan(changes=observed.changes, steps=tuple(_steps(observed)))
+
+
+def _steps(observed: Observed) -> Iterator[Step]:
+    if not observed.changes.counts.is_empty:
+        yield Step(name="apply_infrastructure", arguments={"changes": _dump(observed)}, no_undo=FORWARD_ONLY)
+    if not (observed.changes.counts.is_empty and observed.is_ready):
+        yield Step(name="verify_infrastructure", no_undo=READS_ONLY)
+    yield _report(observed)
+
+
+def _report(observed: Observed) -> Step:
+    return Step(name="publish_report", arguments={"changes": _dump(observed)}, no_undo=KEPT_REPORT)
+
+
+def _dump(observed: Observed) -> dict[str, Any]:
+    """The changes as a step's argument: what the ledger keeps of a plan that was applied."""
+    return observed.changes.model_dump(mode="json")
+
+
+def refuse_losses(spec: EnvironmentSpec, changes: Changes) -> None:
+    """RefusedError where a plan deletes or replaces more resources than the environment's protection allows."""
+    limit = spec.protection.deletion_limit
+    if len(changes.lost) <= limit:
+        return
+    names = ", ".join(change.address for change in changes.lost[:5])
+    raise RefusedError(
+        f"{spec.name}: the plan would delete or replace {len(changes.lost)} resources, limit {limit}: {names}, …",
+        "Split the change, or raise protection.deletion_limit in the environment's file for this one change.",
+    )
+
+
+def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed: bool) -> EnvironmentStatus | None:
+    """What a failed run leaves of its environment; None where it changed nothing that was there before."""
+    if operation == Operation.PLAN:
+        return None
+    if was_ready:
+        return EnvironmentStatus.DEGRADED if may_have_changed else None
+    return EnvironmentStatus.FAILED

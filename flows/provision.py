@@ -1,0 +1,29 @@
+"""Provisioning: one YAML in, a running environment out. Observe, decide, act, verify, record."""
+
+from prefect import flow
+
+from domain.provision import decide_plan_run, decide_provision
+from domain.status import Operation
+from tasks.record import record_run
+from tasks.steps import perform
+from tasks.terraform import observe_infrastructure
+
+
+@flow(name="provision_environment", flow_run_name="provision {environment}")
+def provision_environment(environment: str, spec_version: int | None = None) -> None:
+    """Make an environment as its file in `environments/` says, or as one of its stored spec versions says."""
+    with record_run(environment, Operation.PROVISION, spec_version) as run:
+        observed = observe_infrastructure(run)
+        plan = decide_provision(run.spec, observed)
+        for step in plan.steps:
+            perform(run, step)
+
+
+@flow(name="plan_environment", flow_run_name="plan {environment}")
+def plan_environment(environment: str, spec_version: int | None = None) -> None:
+    """Show what provisioning would change, and keep the plan for 24 hours so that it can be applied as shown."""
+    with record_run(environment, Operation.PLAN, spec_version) as run:
+        observed = observe_infrastructure(run)
+        plan = decide_plan_run(run.spec, observed, run.run_id)
+        for step in plan.steps:
+            perform(run, step)

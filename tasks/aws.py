@@ -1,0 +1,100 @@
+"""What a run keeps in an account and asks of it, beside Terraform: saved plans, the vault, the inventory."""
+
+from datetime import timedelta
+from typing import Any
+
+from prefect import task
+
+from blocks.inventory import LISTINGS, observe_inventory
+from domain.changes import Changes
+from domain.errors import PermanentError
+from domain.remains import classify_remains, find_missing
+from domain.state import find_part, read_resources
+from tasks.ledger import ledger
+from tasks.retry import REPEATABLE
+from tasks.run import Run, read_clock
+from tasks.terraform import PLAN_FILE
+
+#: A saved plan may hold a secret: it is encrypted, and kept for this long.
+PLAN_HOURS = 24
+#: Clouds whose resources an account lists; those of a rehearsal exist in the state alone.
+LISTED_CLOUDS = frozenset({"aws"})
+
+
+@task(**REPEATABLE)
+def save_plan(run: Run, plan_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Keep the plan of the scratch folder in the state bucket, to be applied exactly as it was shown."""
+    planned = Changes.model_validate(changes)
+    location = run.account.put_plan(run.environment, plan_id, (run.folder / PLAN_FILE).read_bytes())
+    expires_at = read_clock() + timedelta(hours=PLAN_HOURS)
+    ledger().add_plan(
+        plan_id, run.environment, run.spec_version, run.run_id, planned.digest(), planned.model_dump_json(),
+        location, expires_at,
+    )  # fmt: skip
+    return {"plan_id": plan_id, "counts": planned.counts.model_dump(), "expires_at": expires_at.isoformat()}
+
+
+@task(**REPEATABLE)
+def delete_plan(run: Run, plan_id: str) -> None:
+    """Remove a saved plan; one that is gone is gone."""
+    run.account.delete_plan(run.environment, plan_id)
+
+
+@task(**REPEATABLE)
+def verify_infrastructure(run: Run) -> dict[str, Any]:
+    """Ask the account itself for what the state says is there. PermanentError names what is not."""
+    resources = read_resources(_read_state(run))
+    if run.spec.cloud not in LISTED_CLOUDS:
+        return {"resources": len(resources)}
+    inventory = observe_inventory(run.account, _regions(run), {resource.resource_type for resource in resources})
+    missing = find_missing(resources, inventory, LISTINGS)
+    if missing:
+        raise PermanentError(
+            f"{run.environment}: the account does not have {', '.join(missing)}, which the state says is there.",
+            f"Somebody removed it, or the account forgot it. Apply again: `terrarium env apply {run.environment}`.",
+        )
+    return {"resources": len(resources), "listed": len(inventory.resources)}
+
+
+@task(**REPEATABLE)
+def copy_media_to_vault(run: Run) -> dict[str, Any]:
+    """Copy the media to the account's vault, below the environment's name and generation. Repeating overwrites."""
+    bucket = find_part(_read_state(run), "media")
+    if bucket is None:
+        return {"media_objects": 0}
+    objects, size_bytes = run.account.copy_to_vault(bucket, f"media/{run.environment}/{run.generation}")
+    return {"media_objects": objects, "media_bytes": size_bytes}
+
+
+@task(**REPEATABLE)
+def empty_media(run: Run) -> dict[str, Any]:
+    """Empty the media bucket and its replica: Terraform removes a bucket only when it is empty."""
+    state = _read_state(run)
+    places = (("media", run.spec.region), ("media_replica", run.spec.recovery_region))
+    buckets = [(bucket, region) for part, region in places if (bucket := find_part(state, part))]
+    return {"emptied_versions": sum(run.account.empty_bucket(bucket, region) for bucket, region in buckets)}
+
+
+@task(**REPEATABLE)
+def verify_removal(run: Run) -> dict[str, Any]:
+    """Count what the account still holds of the environment: nothing but what stays on purpose, each one named."""
+    if run.spec.cloud not in LISTED_CLOUDS:
+        return {"found": []}
+    inventory = observe_inventory(run.account, _regions(run), LISTINGS)
+    removed = {event.resource_id for event in ledger().read_journal(run.run_id) if event.resource_id}
+    found = classify_remains(inventory, run.environment, removed)
+    if found.unexpected:
+        names = ", ".join(map(str, found.unexpected))
+        raise PermanentError(
+            f"{run.environment}: {len(found.unexpected)} of its resources are still there: {names}.",
+            f"Remove what holds them, then destroy again: `terrarium env destroy {run.environment}`.",
+        )
+    return {"resources": 0, "found": [str(resource) for resource in found.expected]}
+
+
+def _read_state(run: Run) -> dict[str, Any]:
+    return run.account.read_state(run.environment) or {}
+
+
+def _regions(run: Run) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(region for region in (run.spec.region, run.spec.recovery_region) if region))

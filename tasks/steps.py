@@ -1,0 +1,53 @@
+"""Ledger first: every step is written down before it acts, and one way leads back.
+
+`perform` writes a step's name, arguments and undo before its task runs and the outcome after it; `unwind` walks what a
+run began in reverse. Undo is idempotent, so a second unwind, by another process, does no harm.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from domain.step import Step
+from tasks import aws, report, terraform
+from tasks.ledger import ledger
+from tasks.run import Run
+
+Effect = Callable[..., dict[str, Any] | None]
+
+#: Every step that a plan may name, and the task that has its effect.
+STEPS: dict[str, Effect] = {
+    "save_plan": aws.save_plan,
+    "apply_infrastructure": terraform.apply_infrastructure,
+    "verify_infrastructure": aws.verify_infrastructure,
+    "publish_report": report.publish_report,
+    "copy_media_to_vault": aws.copy_media_to_vault,
+    "empty_media": aws.empty_media,
+    "destroy_infrastructure": terraform.destroy_infrastructure,
+    "verify_removal": aws.verify_removal,
+    "publish_removal_report": report.publish_removal_report,
+}
+
+#: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
+CHANGING = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
+
+#: Every inverse that a step may name.
+UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan}
+
+
+def perform(run: Run, step: Step) -> None:
+    """Have a step's effect, with its beginning and its end in the ledger."""
+    step_id = ledger().begin_step(run.run_id, step.name, step.arguments, step.undo)
+    try:
+        detail = STEPS[step.name](run, **step.arguments)
+    except BaseException as error:
+        ledger().finish_step(step_id, "failed", {"error": str(error)})
+        raise
+    ledger().finish_step(step_id, "succeeded", detail or {})
+
+
+def unwind(run: Run) -> None:
+    """Undo what a run began and brought for itself, last first."""
+    for step in reversed(ledger().read_steps(run.run_id)):
+        if step.undo and step.outcome != "undone":
+            UNDOS[step.undo.name](run, **step.undo.arguments)
+            ledger().finish_step(step.step_id, "undone", {})

@@ -1,0 +1,3 @@
+"""The plugins that tests of several levels share."""
+
+pytest_plugins = ["tests.postgres_server", "tests.stack"]

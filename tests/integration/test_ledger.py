@@ -1,0 +1,198 @@
+"""The ledger's records on a real PostgreSQL: what is written is read back, and what is refused is refused."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from blocks.ledger import Ledger
+from domain.changes import Counts
+from domain.errors import PermanentError
+from domain.progress import Event
+from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.step import Undo
+
+SPEC = '{"class":"sandbox","cloud":"terraform_data"}'
+AT = datetime(2026, 11, 24, 8, 0, 0, 123456, tzinfo=UTC)
+
+
+def _begin(ledger: Ledger, run_id: str = "run-1", environment: str = "dev", request_id: str | None = None) -> int:
+    version = ledger.add_spec(environment, SPEC, "name: dev", "ada")
+    return ledger.begin_run(
+        run_id, environment, Operation.PROVISION, "provision_environment", version, request_id, "ada", "host", 42
+    )
+
+
+def test_same_spec_keeps_its_version(ledger: Ledger) -> None:
+    """A spec as the newest one is the newest one; another one, and an older one again, get the next number."""
+    other = '{"class":"dev"}'
+    versions = [ledger.add_spec("dev", text, "", "ada") for text in (SPEC, SPEC, other, SPEC)]
+    assert versions == [1, 1, 2, 3]
+    assert ledger.add_spec("staging", SPEC, "", "ada") == 1
+
+
+def test_spec_is_read_back_as_it_was_given(ledger: Ledger) -> None:
+    """A version has the text and the file that were given, and the digest of the text; the newest is the default."""
+    ledger.add_spec("dev", SPEC, "name: dev # 100 %", "ada")
+    ledger.add_spec("dev", '{"class":"dev"}', "", "bob")
+    first = ledger.read_spec("dev", 1)
+    assert (first.spec_json, first.source_text, first.actor) == (SPEC, "name: dev # 100 %", "ada")
+    assert len(first.digest) == 64
+    assert ledger.read_spec("dev").version == 2
+
+
+@pytest.mark.parametrize("version", [None, 7])
+def test_missing_spec_is_named(ledger: Ledger, version: int | None) -> None:
+    """An environment or version that is not there is an error that says how to get it."""
+    with pytest.raises(PermanentError, match=r"spec for dev.*terrarium env apply"):
+        ledger.read_spec("dev", version)
+
+
+def test_request_is_made_once(ledger: Ledger) -> None:
+    """The same request again changes nothing; another one under its id is refused."""
+    ledger.add_spec("dev", SPEC, "", "ada")
+    for _ in range(2):
+        ledger.add_request("key", "dev", Operation.PROVISION, 1, None, "ada", "a new region")
+    request = ledger.read_request("key")
+    assert request is not None
+    assert (request.actor, request.reason, request.spec_version) == ("ada", "a new region", 1)
+    with pytest.raises(PermanentError, match=r"key was already made for provision of dev by ada"):
+        ledger.add_request("key", "dev", Operation.TEARDOWN, None, None, "ada", "")
+    assert [event.kind for event in ledger.list_events()] == ["spec", "request"]
+    assert ledger.read_request("unknown") is None
+
+
+def test_record_of_what_is_not_there_is_refused(ledger: Ledger) -> None:
+    """A run of a spec or request that the ledger does not have is an error, and leaves nothing behind."""
+    with pytest.raises(PermanentError, match="contradicts"):
+        ledger.begin_run("run-1", "dev", Operation.PROVISION, "f", 9, None, "ada", "host", 1)
+    with pytest.raises(PermanentError, match="contradicts"):
+        ledger.begin_run("run-1", "dev", Operation.PROVISION, "f", None, "nobody asked", "ada", "host", 1)
+    assert ledger.list_events() == []
+    assert ledger.read_run("run-1") is None
+
+
+def test_run_goes_from_begin_to_outcome(ledger: Ledger) -> None:
+    """A run is running until its outcome, which has the counts, the report and the error."""
+    _begin(ledger)
+    running = ledger.read_run("run-1")
+    assert running is not None
+    assert (running.status, running.finished_at, running.attempt) == (RunStatus.RUNNING, None, 1)
+    report = {"resources": 3, "slowest": ("a", 1.5)}
+    ledger.finish_run("run-1", RunStatus.FAILED, EnvironmentStatus.FAILED, Counts(add=3), report, "no such region")
+    finished = ledger.read_run("run-1")
+    assert finished is not None
+    assert (finished.status, finished.counts, finished.error) == (RunStatus.FAILED, Counts(add=3), "no such region")
+    assert finished.report == {"resources": 3, "slowest": ["a", 1.5]}
+    assert finished.finished_at is not None
+    assert finished.finished_at >= finished.begun_at
+
+
+def test_outcome_stays(ledger: Ledger) -> None:
+    """The same outcome again (a lost answer, tried again) changes nothing; another outcome is refused."""
+    _begin(ledger)
+    for _ in range(2):
+        ledger.finish_run("run-1", RunStatus.CRASHED, EnvironmentStatus.DEGRADED)
+    with pytest.raises(PermanentError, match="already ended as crashed"):
+        ledger.finish_run("run-1", RunStatus.SUCCEEDED, EnvironmentStatus.READY)
+
+
+def test_run_that_is_run_again_is_another_attempt(ledger: Ledger) -> None:
+    """Prefect's own Retry runs the same flow run: it is running again, and its steps stand beside the old ones."""
+    _begin(ledger)
+    ledger.finish_step(ledger.begin_step("run-1", "apply", {}), "failed")
+    ledger.finish_run("run-1", RunStatus.FAILED, EnvironmentStatus.FAILED)
+    assert _begin(ledger) == 2
+    ledger.begin_step("run-1", "apply", {})
+    run = ledger.read_run("run-1")
+    assert run is not None
+    assert (run.attempt, run.status) == (2, RunStatus.RUNNING)
+    steps = [(step.attempt, step.outcome) for step in ledger.read_steps("run-1")]
+    assert steps == [(1, "failed"), (2, "begun")]
+    assert len(ledger.list_runs()) == 1
+
+
+def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
+    """The newest runs come first, of all environments or of one, as many as asked for."""
+    for number, environment in enumerate(["dev", "staging", "dev"], start=1):
+        _begin(ledger, f"run-{number}", environment)
+    assert [run.run_id for run in ledger.list_runs()] == ["run-3", "run-2", "run-1"]
+    assert [run.run_id for run in ledger.list_runs("dev")] == ["run-3", "run-1"]
+    assert [run.run_id for run in ledger.list_runs(limit=1)] == ["run-3"]
+
+
+def test_step_is_on_record_before_the_act(ledger: Ledger) -> None:
+    """A begun step has its arguments and its undo; its newest outcome counts, for it may be undone later."""
+    _begin(ledger)
+    step_id = ledger.begin_step("run-1", "save_plan", {"plan_id": "p"}, Undo(name="delete_plan"))
+    ledger.begin_step("run-1", "report", {})
+    begun = ledger.read_steps("run-1")[0]
+    assert (begun.step_id, begun.outcome, begun.undo) == (step_id, "begun", Undo(name="delete_plan"))
+    ledger.finish_step(step_id, "done", {"bytes": 9})
+    ledger.finish_step(step_id, "undone")
+    outcomes = [(step.name, step.outcome) for step in ledger.read_steps("run-1")]
+    assert outcomes == [("save_plan", "undone"), ("report", "begun")]
+
+
+def test_nothing_is_written_for_what_never_began(ledger: Ledger) -> None:
+    """A step, an outcome or a generation of an unknown run, and the finish of an unknown step, are refused."""
+    with pytest.raises(PermanentError, match="ghost is not in the ledger"):
+        ledger.begin_step("ghost", "apply", {})
+    with pytest.raises(PermanentError, match="ghost is not in the ledger"):
+        ledger.finish_run("ghost", RunStatus.FAILED)
+    with pytest.raises(PermanentError, match="ghost is not in the ledger"):
+        ledger.open_generation("dev", "ghost", "nonproduction", "")
+    with pytest.raises(PermanentError, match="Step 99 never began"):
+        ledger.finish_step(99, "done")
+
+
+def test_plan_is_kept_for_its_id(ledger: Ledger) -> None:
+    """A saved plan is read back whole; its id belongs to it."""
+    _begin(ledger)
+    ledger.add_plan("p1", "dev", 1, "run-1", "d" * 64, '{"items":[]}', "s3://state/plans/dev/p1", AT)
+    plan = ledger.read_plan("p1")
+    assert plan is not None
+    assert (plan.location, plan.expires_at, plan.changes_json) == ("s3://state/plans/dev/p1", AT, '{"items":[]}')
+    with pytest.raises(PermanentError, match="contradicts"):
+        ledger.add_plan("p1", "dev", 1, "run-1", "e" * 64, "{}", "elsewhere", AT)
+    assert ledger.read_plan("p2") is None
+
+
+def _event(address: str, kind: str = "completed", seconds: float = 0.0) -> Event:
+    return Event.model_validate(
+        {
+            "at": AT,
+            "kind": kind,
+            "address": address,
+            "resource_type": "aws_kms_key",
+            "action": "create",
+            "resource_id": "id",
+            "elapsed_seconds": seconds,
+        }
+    )
+
+
+def test_journal_keeps_the_stream(ledger: Ledger) -> None:
+    """Terraform's events are read back in their order, run by run, and stand in no event of the chain."""
+    events = [_event("a", "started"), _event("a", seconds=1.25), _event("b", "errored")]
+    ledger.add_journal("run-1", events[:1])
+    ledger.add_journal("run-1", events[1:])
+    ledger.add_journal("run-1", [])
+    assert ledger.read_journal("run-1") == events
+    assert ledger.read_journal("run-2") == []
+    assert ledger.list_events() == []
+
+
+def test_history_is_of_runs_that_did_the_same(ledger: Ledger) -> None:
+    """The streams of runs of the same operation and cloud that ended well, newest first, and of no other run."""
+    for number in range(1, 7):
+        _begin(ledger, f"run-{number}")
+        ledger.add_journal(f"run-{number}", [] if number == 5 else [_event(f"of run {number}")])
+    for number, status in enumerate([RunStatus.SUCCEEDED, RunStatus.FAILED, *[RunStatus.SUCCEEDED] * 3], start=1):
+        ledger.finish_run(f"run-{number}", status)
+    assert ledger.read_history("terraform_data", Operation.PROVISION) == [
+        [_event("of run 4")],
+        [_event("of run 3")],
+        [_event("of run 1")],
+    ]
+    assert ledger.read_history("aws", Operation.PROVISION) == []
+    assert ledger.read_history("terraform_data", Operation.TEARDOWN) == []

@@ -1,0 +1,101 @@
+"""`up` and `down` of the local stack, for real: first start, again, after a crash, with a taken port, and the end."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.local.processes import find_processes, wait_for_end
+from tests.stack import LocalStack, create_stack
+
+DECOYS = {
+    "AWS_PROFILE": "decoy",
+    "AWS_ACCESS_KEY_ID": "decoy",
+    "PREFECT_API_URL": "http://decoy/api",
+    "HTTP_PROXY": "decoy",
+}
+
+pytestmark = pytest.mark.xdist_group("own_stack")
+
+
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[LocalStack]:
+    """A stack that these tests may break, started by a user whose environment has other ideas."""
+    local_stack = create_stack()
+    try:
+        done = local_stack.run("up", "--servers-only", **DECOYS)
+        assert done.returncode == 0, done.stderr
+        yield local_stack
+    finally:
+        local_stack.remove()
+
+
+def read_pids(stack: LocalStack) -> dict[str, int | None]:
+    """The process of every server that is healthy."""
+    return {name: part.pid for name, part in stack.parts.items() if part.is_healthy}
+
+
+def test_every_server_is_healthy(own_stack: LocalStack) -> None:
+    """`up` returns when all servers answer."""
+    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "worker", "api"]
+
+
+def test_the_users_variables_reach_no_server(own_stack: LocalStack) -> None:
+    """Read from the running processes themselves."""
+    processes = find_processes(own_stack.record.stack_id)
+    environments = [process.environ() for process in processes if process.name() != "postgres"]
+    assert len(environments) >= 5
+    assert [name for environment in environments for name, value in environment.items() if "decoy" in value] == []
+
+
+def test_files_with_secrets_are_their_users_alone(own_stack: LocalStack) -> None:
+    """Passwords, the token and the supervisor's configuration have mode 0600."""
+    for name in ("credentials.json", "token", "supervisord.conf"):
+        assert (own_stack.settings.state_dir / name).stat().st_mode & 0o777 == 0o600, name
+
+
+def test_up_again_changes_nothing(own_stack: LocalStack) -> None:
+    """The same processes run as before, and no deployment is registered again."""
+    before = read_pids(own_stack)
+    told = own_stack.up()
+    assert read_pids(own_stack) == before
+    assert "started" not in told
+    assert "registered" not in told
+
+
+def test_a_killed_supervisor_is_replaced(own_stack: LocalStack) -> None:
+    """After a crash the servers that it left behind are ended, and each runs once again."""
+    left = find_processes(own_stack.record.stack_id)
+    supervisor = next(process for process in left if "supervisor.supervisord" in process.cmdline())
+    os.kill(supervisor.pid, signal.SIGKILL)
+    own_stack.up()
+    assert wait_for_end(left, 1) == []
+    assert len(read_pids(own_stack)) == 5
+
+
+def test_a_taken_port_is_named_with_its_holder_and_the_way_out(own_stack: LocalStack) -> None:
+    """Another checkout's `make up` tells who has the port, and which setting chooses another."""
+    other = create_stack()
+    try:
+        with socket.create_server(("127.0.0.1", other.settings.emulator_port)):
+            done = other.run("up", "--servers-only")
+        assert done.returncode == 1
+        assert f"Port {other.settings.emulator_port}" in done.stderr
+        assert f"process {os.getpid()}" in done.stderr
+        assert "TERRARIUM_EMULATOR_PORT=" in done.stderr
+        assert find_processes(other.record.stack_id) == []
+    finally:
+        other.remove()
+
+
+def test_down_leaves_no_process(own_stack: LocalStack) -> None:
+    """Whatever a server started, in a session of its own or not, ends with the stack; a second `down` is content."""
+    family = find_processes(own_stack.record.stack_id)
+    assert len(family) > 5
+    own_stack.down()
+    assert wait_for_end(family, 1) == []
+    assert find_processes(own_stack.record.stack_id) == []
+    assert {part.state for part in own_stack.parts.values()} == {"STOPPED"}
+    own_stack.down()

@@ -1,0 +1,163 @@
+"""The JSON of the API and of `--json` stays as scripts know it: one golden file an answer, approved by a person."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from console.contract import (
+    Answer,
+    ApiStatus,
+    Check,
+    Diagnosis,
+    Diff,
+    Difference,
+    Environment,
+    EnvironmentDetail,
+    Environments,
+    ErrorAnswer,
+    Fault,
+    Health,
+    Leftover,
+    LogLine,
+    LogLines,
+    Problem,
+    Run,
+    RunProgress,
+    Runs,
+    SlowestStep,
+    StackPart,
+    StackStatus,
+)
+from domain.changes import Change, Counts
+from domain.status import EnvironmentStatus, RunStatus
+
+GOLDEN = Path(__file__).parent / "golden"
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RUN_ID = "0198c2f4-6d1e-7c55-9a7e-3f0d8f6f2c11"
+
+RUN = Run(
+    environment="staging",
+    run_id=RUN_ID,
+    run_url=f"http://127.0.0.1:4200/runs/flow-run/{RUN_ID}",
+    operation="plan",
+    status=RunStatus.SUCCEEDED,
+    changes=Counts(add=1, change=0, destroy=1),
+    started_at=AT,
+    finished_at=AT,
+    spec_version=3,
+    plan_id="9f2c",
+    actor="operator",
+    planned=[Change(address="aws_sqs_queue.main", resource_type="aws_sqs_queue", action="replace", reason="requested")],
+)
+RUNNING = RUN.model_copy(
+    update={
+        "operation": "provision",
+        "status": RunStatus.RUNNING,
+        "finished_at": None,
+        "planned": [],
+        "progress": RunProgress(
+            done=12,
+            planned=50,
+            eta_seconds=80.0,
+            eta_low_seconds=60.0,
+            eta_high_seconds=120.0,
+            slowest=SlowestStep(address="aws_db_instance.main", seconds=34.0, is_done=False),
+        ),
+    }
+)
+REFUSED = Run(
+    environment="production",
+    run_id=RUN_ID,
+    run_url=None,
+    operation="teardown",
+    status=RunStatus.REFUSED,
+    started_at=AT,
+    finished_at=AT,
+    spec_version=1,
+    actor="operator",
+    error="production is protected: its file says protection.teardown: refused.",
+    resolution="Set protection.teardown: allowed in its file, apply it, and destroy production again.",
+)
+ENVIRONMENT = Environment(
+    name="staging",
+    cls="staging",
+    status=EnvironmentStatus.READY,
+    scope="infrastructure",
+    region="eu-central-1",
+    resources=61,
+    expires_at=None,
+    account="nonproduction",
+    cloud="aws",
+    spec_version=3,
+)
+FAULT = Fault(
+    file="staging.yaml", line=4, column=3, key="regoin", found='"regoin"', allowed="a key", suggestion="region"
+)
+
+ANSWERS: dict[str, Answer] = {
+    "run": RUN,
+    "run_with_progress": RUNNING,
+    "run_refused": REFUSED,
+    "runs": Runs(runs=[RUN]),
+    "environments": Environments(environments=[ENVIRONMENT]),
+    "environment": EnvironmentDetail(
+        environment=ENVIRONMENT,
+        spec={"name": "staging", "class": "staging"},
+        leftovers=[Leftover(what="a final snapshot of the database", stays="until a person deletes it")],
+        is_protected=False,
+        runs=[RUN],
+    ),
+    "diff": Diff(
+        a="staging",
+        b="production",
+        a_source="spec version 3",
+        b_source="environments/production.yaml",
+        differences=[Difference(key="services.web.replicas", a=2, b=4)],
+    ),
+    "log": LogLines(lines=[LogLine(id="1", at=AT, level="info", message="12 of 50 resources")]),
+    "status": StackStatus(
+        is_up=True,
+        prefect_url="http://127.0.0.1:4200",
+        api_url="http://127.0.0.1:8700",
+        parts=[StackPart(name="prefect", state="RUNNING", is_healthy=True, port=4200)],
+    ),
+    "api_status": ApiStatus(is_healthy=True, parts=[Health(name="ledger", is_healthy=True, detail="3 environments")]),
+    "doctor": Diagnosis(
+        ok=False, findings=[Check(summary="stack", ok=False, detail="nothing runs", resolution="Run `make up`.")]
+    ),
+    "error": ErrorAnswer(
+        error=Problem(
+            kind="broken_spec",
+            summary="staging.yaml has one fault.",
+            resolution="Correct what the lines name and try again.",
+            faults=[FAULT],
+        )
+    ),
+    "error_refused": ErrorAnswer(
+        error=Problem(kind="refused", summary=REFUSED.error or "", resolution=REFUSED.resolution or ""), run=REFUSED
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_is_as_in_its_golden_file(name: str) -> None:
+    """Field names, nesting and spelling of values are the contract."""
+    assert ANSWERS[name].to_json() == json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+def test_every_golden_file_has_its_answer() -> None:
+    """No golden file outlives its answer."""
+    assert {path.stem for path in GOLDEN.glob("*.json")} == set(ANSWERS)
+
+
+def test_a_run_has_what_the_scripts_of_others_read() -> None:
+    """The fields that were promised first, whatever else is added."""
+    promised = {"environment", "run_id", "run_url", "status", "changes", "started_at", "finished_at"}
+    assert promised <= RUN.to_json().keys()
+    assert set(RUN.to_json()["changes"]) == {"add", "change", "destroy"}
+    statuses = {"queued", "running", "waiting", "succeeded", "failed", "refused", "cancelled", "crashed"}
+    assert {status.value for status in RunStatus} == statuses
+    promised = {"name", "class", "status", "scope", "region", "resources", "expires_at"}
+    assert promised <= ENVIRONMENT.to_json().keys()

@@ -1,0 +1,102 @@
+"""What a provisioning run does, from what is wanted and what Terraform would change."""
+
+import pytest
+
+from blocks.environment_files import read_declared
+from domain.changes import Change, Changes
+from domain.errors import RefusedError
+from domain.provision import Observed, classify_failure, decide_plan_run, decide_provision
+from domain.spec import EnvironmentSpec
+from domain.status import EnvironmentStatus, Operation
+
+NOTHING = Changes()
+ADDED = Changes(items=(Change(address="a.x", resource_type="a", action="add"),))
+
+
+@pytest.fixture(scope="module")
+def spec() -> EnvironmentSpec:
+    """The development environment of the example."""
+    return read_declared("dev")[1]
+
+
+def _lose(count: int) -> Changes:
+    return Changes(
+        items=tuple(Change(address=f"a.x[{i}]", resource_type="a", action="replace") for i in range(count))
+    )
+
+
+def _names(spec: EnvironmentSpec, observed: Observed) -> list[str]:
+    return [step.name for step in decide_provision(spec, observed).steps]
+
+
+def test_a_new_environment_is_applied_verified_and_reported(spec: EnvironmentSpec) -> None:
+    """What is reported was verified, what is verified was applied."""
+    observed = Observed(changes=ADDED, is_ready=False)
+    assert _names(spec, observed) == ["apply_infrastructure", "verify_infrastructure", "publish_report"]
+
+
+def test_a_plan_on_its_own_result_is_empty(spec: EnvironmentSpec) -> None:
+    """Nothing changes, so nothing is applied: the run only says so."""
+    assert _names(spec, Observed(changes=NOTHING, is_ready=True)) == ["publish_report"]
+
+
+def test_a_run_that_died_after_its_apply_is_verified_by_the_next(spec: EnvironmentSpec) -> None:
+    """An interrupted prefix converges: nothing is left to apply, but nobody has looked yet."""
+    assert _names(spec, Observed(changes=NOTHING, is_ready=False)) == ["verify_infrastructure", "publish_report"]
+
+
+def test_a_run_that_died_within_its_apply_is_continued_by_the_next(spec: EnvironmentSpec) -> None:
+    """What is missing is added, by the same steps."""
+    assert _names(spec, Observed(changes=ADDED, is_ready=False))[0] == "apply_infrastructure"
+
+
+def test_a_loss_beyond_the_limit_is_refused_with_its_numbers(spec: EnvironmentSpec) -> None:
+    """A person must be able to judge the refusal without looking anything up."""
+    limit = spec.protection.deletion_limit
+    with pytest.raises(RefusedError, match=f"delete or replace {limit + 1} resources, limit {limit}"):
+        decide_provision(spec, Observed(changes=_lose(limit + 1), is_ready=True))
+
+
+def test_a_loss_at_the_limit_is_allowed(spec: EnvironmentSpec) -> None:
+    """The limit is the last number that passes."""
+    plan = decide_provision(spec, Observed(changes=_lose(spec.protection.deletion_limit), is_ready=True))
+    assert plan.steps[0].name == "apply_infrastructure"
+
+
+def test_a_plan_run_shows_even_what_would_be_refused(spec: EnvironmentSpec) -> None:
+    """Showing changes nothing; and the kept plan is removed again where the run fails."""
+    observed = Observed(changes=_lose(spec.protection.deletion_limit + 1), is_ready=True)
+    save = decide_plan_run(spec, observed, "run-1").steps[0]
+    assert save.name == "save_plan"
+    assert save.undo is not None
+    assert save.undo.arguments == {"plan_id": save.arguments["plan_id"]}
+
+
+def test_the_id_of_a_plan_names_what_was_seen(spec: EnvironmentSpec) -> None:
+    """Other changes, another spec or another run give another id."""
+    ids = {
+        decide_plan_run(of, Observed(changes=changes, is_ready=True), run).steps[0].arguments["plan_id"]
+        for of in (spec, read_declared("staging")[1])
+        for changes in (NOTHING, ADDED)
+        for run in ("run-1", "run-2")
+    }
+    assert len(ids) == 8
+
+
+@pytest.mark.parametrize(
+    ("operation", "was_ready", "may_have_changed", "leaves"),
+    [
+        (Operation.PROVISION, False, True, EnvironmentStatus.FAILED),
+        (Operation.PROVISION, False, False, EnvironmentStatus.FAILED),
+        (Operation.PROVISION, True, True, EnvironmentStatus.DEGRADED),
+        (Operation.PROVISION, True, False, None),
+        (Operation.TEARDOWN, True, True, EnvironmentStatus.DEGRADED),
+        (Operation.TEARDOWN, True, False, None),
+        (Operation.PLAN, False, False, None),
+    ],
+)
+def test_what_a_failed_run_leaves(
+    operation: Operation, was_ready: bool, may_have_changed: bool, leaves: EnvironmentStatus | None
+) -> None:
+    """A failed creation is failed, a failed change is degraded, and what was not touched stays as it was."""
+    assert classify_failure(operation, was_ready=was_ready, may_have_changed=may_have_changed) == leaves
