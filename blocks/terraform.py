@@ -79,7 +79,8 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """Put a copy of the stack, its modules, inputs and backend settings into the work folder (mode 0700).
 
         A stack refers to its modules as `../../modules`, so the copy keeps that shape: the work folder becomes
-        `<work_dir>/stacks/<name>`. PermanentError where a state that could not be written still waits there.
+        `<work_dir>/stacks/<name>`. `init` has to follow. PermanentError where a state that could not be written still
+        waits there.
         """
         root = self._root
         self.enter(stack_dir)

@@ -1,0 +1,1 @@
+"""What runs where and when: every deployment with its schedule, and in `local/` the stack of `make up`."""

@@ -13,7 +13,7 @@ from blocks.settings import Settings, read_settings
 from deployments.local.down import stop_stack
 from deployments.local.farewell import write_farewell
 from deployments.local.layout import Layout
-from deployments.local.up import make_environments, start_stack
+from deployments.local.up import start_stack
 from domain.errors import RefusedError, TerrariumError
 
 
@@ -34,6 +34,9 @@ def main() -> int:
             else:
                 stack = start_stack(settings, console.print)
                 if not arguments.servers_only:
+                    # Only now: Prefect reads the environment, which `start_stack` sets, at its import.
+                    from deployments.local.environments import make_environments
+
                     make_environments(settings, console.print)
                 console.print(write_farewell(stack))
     except ValidationError as error:

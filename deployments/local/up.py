@@ -49,14 +49,6 @@ def start_stack(settings: Settings, report: Report) -> Stack:
     return blueprint.stack
 
 
-def make_environments(settings: Settings, report: Report) -> None:
-    """What comes after the servers, in order. Imported only now: Prefect reads the environment at its import."""
-    from deployments.local.bootstrap import bootstrap_accounts
-
-    for make in (bootstrap_accounts,):
-        make(settings, report)
-
-
 def _start_supervision(blueprint: Blueprint, report: Report) -> None:
     """A running supervisor takes in what changed. Before a new one starts, what a crashed one left behind is ended."""
     stack = blueprint.stack
