@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.changes import Changes
 
 Kind = Literal["planned", "started", "completed", "errored"]
+ResourceKind = tuple[str, str]  # resource type and action
 
 #: One run differs from another by about 30 % on a shared machine (measured), whatever the number of earlier runs.
 NOISE_RATIO = 0.35
@@ -90,26 +91,34 @@ class Progress(BaseModel):
 
 
 def estimate(events: Sequence[Event], history: Sequence[Sequence[Event]], now: datetime) -> Progress:
-    """Progress of an apply at `now` from its `events` so far and those of earlier applies."""
+    """Progress of an apply at `now` from its `events` so far and those of earlier applies.
+
+    No time is told while a kind of resource is left that no earlier apply had.
+    """
     planned = {event.address: event for event in events if event.kind == "planned"}
     done = {event.address for event in events if event.kind == "completed"}
     progress = Progress(done=len(done & planned.keys()), planned=len(planned), slowest=_find_slowest(events, now))
-    started_at = min((event.at for event in events if event.kind == "started"), default=None)
     waiting = {(event.resource_type, event.action) for address, event in planned.items() if address not in done}
     if not waiting:
         return progress.model_copy(update={"eta_seconds": 0.0, "eta_low_seconds": 0.0, "eta_high_seconds": 0.0})
-    ends = sorted(end for run in history if (end := _find_end(run, waiting)) is not None)
-    if not ends:
+    earlier = [_find_ends(run) for run in history]
+    ends = {kind: sorted(run[kind] for run in earlier if kind in run) for kind in waiting}
+    if not all(ends.values()):
         return progress
-    elapsed = (now - started_at).total_seconds() if started_at else 0.0
-    return progress.model_copy(update=_estimate_range(ends, elapsed))
+    started_at = min((event.at for event in events if event.kind == "started"), default=now)
+    return progress.model_copy(update=_estimate_range(ends.values(), (now - started_at).total_seconds()))
 
 
-def _estimate_range(ends: Sequence[float], elapsed_seconds: float) -> dict[str, float]:
-    """Remaining seconds: the median end of earlier runs, and a range that is wider the fewer of them there are."""
-    middle = ends[len(ends) // 2]
-    width = 1 + NOISE_RATIO * (1 + 1 / len(ends)) ** 0.5
-    low, high = min(ends[0], middle / width), max(ends[-1], middle * width)
+def _estimate_range(ends: Iterable[Sequence[float]], elapsed_seconds: float) -> dict[str, float]:
+    """Remaining seconds until the last kind ends: by the medians of earlier runs, with a range around them.
+
+    `ends` has for each kind of resource that is left when it ended in earlier runs. The range is that of the runs, and
+    at least as wide as one run differs from another, the wider the fewer of them there are.
+    """
+    middle, runs = max((kind[len(kind) // 2], len(kind)) for kind in ends)
+    width = 1 + NOISE_RATIO * (1 + 1 / runs) ** 0.5
+    low = min(max(kind[0] for kind in ends), middle / width)
+    high = max(max(kind[-1] for kind in ends), middle * width)
     # A run that is past every expectation is late by an unknown time: it still needs up to a share of what it took.
     overdue = elapsed_seconds * NOISE_RATIO
     return {
@@ -119,15 +128,14 @@ def _estimate_range(ends: Sequence[float], elapsed_seconds: float) -> dict[str, 
     }
 
 
-def _find_end(run: Iterable[Event], waiting: set[tuple[str, str]]) -> float | None:
-    """Seconds from the start of an earlier apply to the end of its last resource of the `waiting` types."""
+def _find_ends(run: Iterable[Event]) -> dict[ResourceKind, float]:
+    """When the last resource of each kind ended in an earlier apply, in seconds from the start of that apply."""
     events = list(run)
     started_at = min((event.at for event in events if event.kind == "started"), default=None)
-    ended_at = max(
-        (e.at for e in events if e.kind == "completed" and (e.resource_type, e.action) in waiting),
-        default=None,
-    )
-    return (ended_at - started_at).total_seconds() if started_at and ended_at else None
+    completed = sorted((event for event in events if event.kind == "completed"), key=lambda event: event.at)
+    if started_at is None:
+        return {}
+    return {(event.resource_type, event.action): (event.at - started_at).total_seconds() for event in completed}
 
 
 def _find_slowest(events: Sequence[Event], now: datetime) -> Slowest | None:

@@ -1,0 +1,1 @@
+"""What is promised in numbers, each measured against what a user would run instead, side by side."""
