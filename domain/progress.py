@@ -1,19 +1,18 @@
 """How far a Terraform apply is and when it will end, from its own event stream and from earlier runs.
 
-Terraform tells no estimate. Earlier runs do: where a resource type ended, counted from the start of the apply, already
-holds every wait on its dependencies, so no graph is needed.
+Terraform tells no estimate. Earlier runs do: when a resource ended, counted from the start of the apply, already holds
+every wait on its dependencies, so no graph is needed.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.changes import Changes
 
 Kind = Literal["planned", "started", "completed", "errored"]
-ResourceKind = tuple[str, str]  # resource type and action
 
 #: One run differs from another by about 30 % on a shared machine (measured), whatever the number of earlier runs.
 NOISE_RATIO = 0.35
@@ -93,33 +92,64 @@ class Progress(BaseModel):
 def estimate(events: Sequence[Event], history: Sequence[Sequence[Event]], now: datetime) -> Progress:
     """Progress of an apply at `now` from its `events` so far and those of earlier applies.
 
-    No time is told while a kind of resource is left that no earlier apply had.
+    No time is told while a type of resource is left that no earlier apply had.
     """
     planned = {event.address: event for event in events if event.kind == "planned"}
     done = {event.address for event in events if event.kind == "completed"}
     progress = Progress(done=len(done & planned.keys()), planned=len(planned), slowest=_find_slowest(events, now))
-    waiting = {(event.resource_type, event.action) for address, event in planned.items() if address not in done}
-    if not waiting:
-        return progress.model_copy(update={"eta_seconds": 0.0, "eta_low_seconds": 0.0, "eta_high_seconds": 0.0})
-    earlier = [_find_ends(run) for run in history]
-    ends = {kind: sorted(run[kind] for run in earlier if kind in run) for kind in waiting}
-    if not all(ends.values()):
-        return progress
     started_at = min((event.at for event in events if event.kind == "started"), default=now)
-    return progress.model_copy(update=_estimate_range(ends.values(), (now - started_at).total_seconds()))
+    elapsed = (now - started_at).total_seconds()
+    waiting = [event for address, event in planned.items() if address not in done]
+    ends = _expect_ends(waiting, _find_offsets(events, "started"), history, elapsed)
+    if any(end is None for end in ends):
+        return progress
+    return progress.model_copy(update=_estimate_range([end for end in ends if end], elapsed, len(history)))
 
 
-def _estimate_range(ends: Iterable[Sequence[float]], elapsed_seconds: float) -> dict[str, float]:
-    """Remaining seconds until the last kind ends: by the medians of earlier runs, with a range around them.
+class _End(NamedTuple):
+    """When a resource ends, in seconds from the start of the apply: at the soonest, probably, at the latest."""
 
-    `ends` has for each kind of resource that is left when it ended in earlier runs. The range is that of the runs, and
-    at least as wide as one run differs from another, the wider the fewer of them there are.
+    low: float
+    middle: float
+    high: float
+
+
+def _expect_ends(
+    waiting: Sequence[Event], starts: dict[str, float], history: Sequence[Sequence[Event]], elapsed_seconds: float
+) -> list[_End | None]:
+    """For each resource when it ended in earlier applies; where none had it, how long others of its type took.
+
+    A new resource that has not started waits for something: at the latest for everything that is known to end.
     """
-    middle, runs = max((kind[len(kind) // 2], len(kind)) for kind in ends)
+    ended = [_find_offsets(run, "completed") for run in history]
+    known = {one.address: [run[one.address] for run in ended if one.address in run] for one in waiting}
+    latest = max((end for ends in known.values() for end in ends), default=elapsed_seconds)
+    expected: list[_End | None] = []
+    for one in waiting:
+        if ends := sorted(known[one.address]):
+            expected.append(_End(ends[0], ends[len(ends) // 2], ends[-1]))
+        elif took := sorted(_find_durations(history, one)):
+            start = starts.get(one.address, elapsed_seconds)
+            last_start = starts.get(one.address, max(latest, elapsed_seconds))
+            expected.append(_End(start + took[0], start + took[len(took) // 2], last_start + took[-1]))
+        else:
+            expected.append(None)
+    return expected
+
+
+def _estimate_range(ends: Sequence[_End], elapsed_seconds: float, runs: int) -> dict[str, float]:
+    """Remaining seconds until the last resource ends, with a range around them.
+
+    The range is that of the earlier applies, and at least as wide as one apply differs from another, the wider the
+    fewer of them there are.
+    """
+    if not ends:
+        return {"eta_seconds": 0.0, "eta_low_seconds": 0.0, "eta_high_seconds": 0.0}
+    middle = max(end.middle for end in ends)
     width = 1 + NOISE_RATIO * (1 + 1 / runs) ** 0.5
-    low = min(max(kind[0] for kind in ends), middle / width)
-    high = max(max(kind[-1] for kind in ends), middle * width)
-    # A run that is past every expectation is late by an unknown time: it still needs up to a share of what it took.
+    low = min(max(end.low for end in ends), middle / width)
+    high = max(max(end.high for end in ends), middle * width)
+    # An apply that is past every expectation is late by an unknown time: up to a share of what it took so far.
     overdue = elapsed_seconds * NOISE_RATIO
     return {
         "eta_seconds": round(max(middle - elapsed_seconds, 0.0), 1),
@@ -128,14 +158,22 @@ def _estimate_range(ends: Iterable[Sequence[float]], elapsed_seconds: float) -> 
     }
 
 
-def _find_ends(run: Iterable[Event]) -> dict[ResourceKind, float]:
-    """When the last resource of each kind ended in an earlier apply, in seconds from the start of that apply."""
-    events = list(run)
-    started_at = min((event.at for event in events if event.kind == "started"), default=None)
-    completed = sorted((event for event in events if event.kind == "completed"), key=lambda event: event.at)
+def _find_offsets(run: Sequence[Event], kind: Kind) -> dict[str, float]:
+    """Seconds from the first start of an apply to the events of a kind, by address."""
+    started_at = min((event.at for event in run if event.kind == "started"), default=None)
     if started_at is None:
         return {}
-    return {(event.resource_type, event.action): (event.at - started_at).total_seconds() for event in completed}
+    return {event.address: (event.at - started_at).total_seconds() for event in run if event.kind == kind}
+
+
+def _find_durations(history: Sequence[Sequence[Event]], one: Event) -> list[float]:
+    """Seconds that the same action took on resources of the same type."""
+    return [
+        event.elapsed_seconds
+        for run in history
+        for event in run
+        if event.kind == "completed" and (event.resource_type, event.action) == (one.resource_type, one.action)
+    ]
 
 
 def _find_slowest(events: Sequence[Event], now: datetime) -> Slowest | None:

@@ -4,6 +4,7 @@ An apply is not tried again as it is: a plan that was applied halfway is stale. 
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from prefect import task
@@ -24,6 +25,9 @@ from tasks.journal import Journal
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
+
+#: Asking a Terraform for its version takes 0.1 s; a run asks once.
+_find_program = cache(find_terraform)
 
 STACKS = CHECKOUT / "infra" / "terraform" / "stacks"
 PLAN_FILE = "terraform.tfplan"
@@ -108,7 +112,7 @@ def _open(run: Run) -> Terraform:
     terraform = Terraform(
         run.folder,
         run.environment,
-        program=find_terraform(settings.terraform_path, settings.terraform_version),
+        program=_find_program(settings.terraform_path, settings.terraform_version),
         environment=account.environment(),
         mirror=mirror,
         locks=LockRecorder(settings.state_dir / "locks", lambda: account.read_lock(key)),
