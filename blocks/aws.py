@@ -172,10 +172,12 @@ class AwsAccount(Block):
     ) -> tuple[int, int]:
         """Copy the current objects of a bucket to the vault below `prefix`; their number and bytes.
 
-        Repeating overwrites. `on_progress` gets both counts after each object.
+        Repeating overwrites. `on_progress` gets both counts after each object. A bucket that is gone has no objects.
         """
         objects = size_bytes = 0
         s3 = self.client("s3")
+        if not self._exists("head_bucket", Bucket=bucket):
+            return 0, 0
         with self._translated(f"copying bucket {bucket} to {self.vault_bucket}"):
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
                 for row in page.get("Contents", ()):
@@ -184,6 +186,13 @@ class AwsAccount(Block):
                     objects, size_bytes = objects + 1, size_bytes + row["Size"]
                     on_progress(objects, size_bytes)
         return objects, size_bytes
+
+    def measure_vault(self, prefix: str) -> tuple[int, int]:
+        """How many objects the vault holds below a prefix, and their bytes."""
+        with self._translated(f"listing {prefix} of {self.vault_bucket}"):
+            pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.vault_bucket, Prefix=prefix)
+            sizes = [row["Size"] for page in pages for row in page.get("Contents", ())]
+        return len(sizes), sum(sizes)
 
     @property
     def _endpoint(self) -> str | None:

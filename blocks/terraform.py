@@ -84,7 +84,7 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """
         root = self._root
         self.enter(stack_dir)
-        self.refuse_rescued_state()
+        refuse_rescued_state(self.label, self.folder)
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for source in (stack_dir, stack_dir.parents[1] / "modules"):
             _copy_hcl(source, root / source.relative_to(stack_dir.parents[1]))
@@ -155,15 +155,6 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         self._read("force-unlock", lock_id, force=IsFlagged)
         self._locks.forget(lock_id)
 
-    def refuse_rescued_state(self) -> None:
-        """PermanentError where Terraform left the state it could not write: going on would lose what it describes."""
-        path = self.folder / RESCUED_STATE
-        if path.exists():
-            raise PermanentError(
-                f"{self.label}: an earlier apply could not write its state; it is kept in {path}.",
-                f"In {self.folder}: `terraform state push {RESCUED_STATE}`, then remove that file and run again.",
-            )
-
     def cmd(
         self,
         cmd: str,
@@ -233,10 +224,22 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
     def _fail(self, cmd: str, messages: list[Message], stderr: str) -> None:
         error = translate_errors(self.label, cmd, read_errors(messages, stderr), self.folder)
         try:
-            self.refuse_rescued_state()
+            refuse_rescued_state(self.label, self.folder)
         except PermanentError as rescued:
             raise PermanentError(f"{error.summary} {rescued.summary}", rescued.resolution) from error
         raise error
+
+
+def refuse_rescued_state(label: str, folder: Path) -> None:
+    """PermanentError where Terraform left a state that it could not write, in a work folder in or below this one.
+
+    Going on would lose what that state describes.
+    """
+    for path in folder.rglob(RESCUED_STATE):
+        raise PermanentError(
+            f"{label}: an earlier apply could not write its state; it is kept in {path}.",
+            f"In {path.parent}: `terraform state push {RESCUED_STATE}`, then remove that file and run again.",
+        )
 
 
 def _clean_environment(account: Mapping[str, str], cli_config: Path, *, has_mirror: bool) -> dict[str, str]:

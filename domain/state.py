@@ -40,10 +40,17 @@ def read_outputs(state: dict[str, Any]) -> dict[str, Any]:
     return {name: output["value"] for name, output in state.get("outputs", {}).items()}
 
 
-def find_part(state: dict[str, Any], part: str) -> str | None:
-    """The id of a part of the stack's contract, such as the name of the bucket `media`; None where there is none."""
-    found = read_outputs(state).get("parts", {}).get(part)
-    return str(found["id"]) if found else None
+def find_buckets(state: dict[str, Any], module: str) -> dict[str, str]:
+    """Buckets of a module of the stack, name to region.
+
+    Read from the resources: a removal that stopped halfway has deleted all outputs, and what it left is still there.
+    """
+    return {
+        instance["attributes"]["bucket"]: instance["attributes"]["region"]
+        for block in _managed(state)
+        if block["type"] == "aws_s3_bucket" and _strip_key(block.get("module", "")).startswith(f"module.{module}.")
+        for instance in block["instances"]
+    }
 
 
 def _managed(state: dict[str, Any]) -> Iterator[dict[str, Any]]:

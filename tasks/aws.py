@@ -9,7 +9,7 @@ from blocks.inventory import LISTINGS, observe_inventory
 from domain.changes import Changes
 from domain.errors import PermanentError
 from domain.remains import classify_remains, find_missing
-from domain.state import find_part, read_resources
+from domain.state import find_buckets, read_resources
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
@@ -19,6 +19,8 @@ from tasks.terraform import PLAN_FILE
 PLAN_HOURS = 24
 #: Clouds whose resources an account lists; those of a rehearsal exist in the state alone.
 LISTED_CLOUDS = frozenset({"aws"})
+#: The module of the stack that makes the media bucket and its replica.
+MEDIA = "media"
 
 
 @task(**REPEATABLE)
@@ -26,11 +28,13 @@ def save_plan(run: Run, plan_id: str, changes: dict[str, Any]) -> dict[str, Any]
     """Keep the plan of the scratch folder in the state bucket, to be applied exactly as it was shown."""
     planned = Changes.model_validate(changes)
     location = run.account.put_plan(run.environment, plan_id, (run.folder / PLAN_FILE).read_bytes())
-    expires_at = read_clock() + timedelta(hours=PLAN_HOURS)
-    ledger().add_plan(
-        plan_id, run.environment, run.spec_version, run.run_id, planned.digest(), planned.model_dump_json(),
-        location, expires_at,
-    )  # fmt: skip
+    known = ledger().read_plan(plan_id)  # the step is repeated: by a retry of the task, or of the whole run
+    expires_at = known.expires_at if known else read_clock() + timedelta(hours=PLAN_HOURS)
+    if known is None:
+        ledger().add_plan(
+            plan_id, run.environment, run.spec_version, run.run_id, planned.digest(), planned.model_dump_json(),
+            location, expires_at,
+        )  # fmt: skip
     return {"plan_id": plan_id, "counts": planned.counts.model_dump(), "expires_at": expires_at.isoformat()}
 
 
@@ -59,19 +63,15 @@ def verify_infrastructure(run: Run) -> dict[str, Any]:
 @task(**REPEATABLE)
 def copy_media_to_vault(run: Run) -> dict[str, Any]:
     """Copy the media to the account's vault, below the environment's name and generation. Repeating overwrites."""
-    bucket = find_part(_read_state(run), "media")
-    if bucket is None:
-        return {"media_objects": 0}
-    objects, size_bytes = run.account.copy_to_vault(bucket, f"media/{run.environment}/{run.generation}")
-    return {"media_objects": objects, "media_bytes": size_bytes}
+    sources = [bucket for bucket, region in find_buckets(_read_state(run), MEDIA).items() if region == run.spec.region]
+    copied = [run.account.copy_to_vault(bucket, _vault_prefix(run)) for bucket in sources]
+    return {"media_objects": sum(objects for objects, _ in copied), "media_bytes": sum(size for _, size in copied)}
 
 
 @task(**REPEATABLE)
 def empty_media(run: Run) -> dict[str, Any]:
     """Empty the media bucket and its replica: Terraform removes a bucket only when it is empty."""
-    state = _read_state(run)
-    places = (("media", run.spec.region), ("media_replica", run.spec.recovery_region))
-    buckets = [(bucket, region) for part, region in places if (bucket := find_part(state, part))]
+    buckets = find_buckets(_read_state(run), MEDIA).items()
     return {"emptied_versions": sum(run.account.empty_bucket(bucket, region) for bucket, region in buckets)}
 
 
@@ -81,15 +81,25 @@ def verify_removal(run: Run) -> dict[str, Any]:
     if run.spec.cloud not in LISTED_CLOUDS:
         return {"found": []}
     inventory = observe_inventory(run.account, _regions(run), LISTINGS)
-    removed = {event.resource_id for event in ledger().read_journal(run.run_id) if event.resource_id}
-    found = classify_remains(inventory, run.environment, removed)
+    found = classify_remains(inventory, run.environment, ledger().read_resource_ids(run.environment))
     if found.unexpected:
         names = ", ".join(map(str, found.unexpected))
         raise PermanentError(
             f"{run.environment}: {len(found.unexpected)} of its resources are still there: {names}.",
             f"Remove what holds them, then destroy again: `terrarium env destroy {run.environment}`.",
         )
-    return {"resources": 0, "found": [str(resource) for resource in found.expected]}
+    objects, size_bytes = run.account.measure_vault(_vault_prefix(run))
+    vault = f"s3://{run.account.vault_bucket}/{_vault_prefix(run)}"
+    copies = [f"{objects} media objects of {size_bytes} bytes in {vault}"] if objects else []
+    return {
+        "resources": 0,
+        "found": [*map(str, found.expected), *copies],
+        "unasked": dict(inventory.unasked),
+    }
+
+
+def _vault_prefix(run: Run) -> str:
+    return f"media/{run.environment}/{run.generation}/"
 
 
 def _read_state(run: Run) -> dict[str, Any]:

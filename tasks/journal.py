@@ -1,12 +1,21 @@
-"""Terraform's stream as it comes: into the ledger, event by event, and onto a Prefect progress artifact."""
+"""Terraform's stream as it comes: into the ledger, event by event, and onto a Prefect progress artifact.
+
+An exception here would interrupt the apply. So what cannot be written while a server is away is written later, and what
+cannot be shown is not shown.
+"""
 
 import json
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
+import httpx
+from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 
 from domain.changes import Changes
+from domain.errors import TemporaryError
 from domain.progress import Event, Progress, estimate, list_planned, read_event, render_progress
 from tasks.ledger import ledger
 from tasks.run import Run, read_clock
@@ -20,8 +29,10 @@ class Journal:
 
     def __init__(self, run: Run, changes: Changes) -> None:
         self._run = run
+        self._logger = get_run_logger()
         self._history = ledger().read_history(run.spec.cloud, run.operation)
         self.events: list[Event] = []
+        self._unwritten: list[Event] = []
         self._keep(list_planned(changes, read_clock()))
         self._artifact = create_progress_artifact(
             progress=0.0, key=f"progress-{run.environment}", description=f"{run.operation} {run.environment}"
@@ -32,6 +43,8 @@ class Journal:
         """Keep a message of Terraform's stream, if it tells of a resource, and show where the apply is."""
         if event := read_event(message):
             self._keep([event])
+            if event.kind != "started":
+                self._logger.info("%s %s: %s, %.0f s", event.action, event.address, event.kind, event.elapsed_seconds)
         now = read_clock()
         if (now - self._shown_at).total_seconds() >= UPDATE_SECONDS:
             self._show(estimate(self.events, self._history, now))
@@ -40,12 +53,20 @@ class Journal:
     def close(self) -> dict[str, Any]:
         """The last look, and what stands in the ledger's chain for all of the journal's rows."""
         self._show(estimate(self.events, self._history, read_clock()))
+        self._write()
         rows = json.dumps([event.model_dump(mode="json") for event in self.events], sort_keys=True)
         return {"events": len(self.events), "journal_sha256": sha256(rows.encode()).hexdigest()}
 
     def _keep(self, events: list[Event]) -> None:
-        self.events.extend(events)
-        ledger().add_journal(self._run.run_id, events)
+        self.events += events
+        self._unwritten += events
+        with suppress(TemporaryError):
+            self._write()
+
+    def _write(self) -> None:
+        ledger().add_journal(self._run.run_id, self._unwritten)
+        self._unwritten = []
 
     def _show(self, progress: Progress) -> None:
-        update_progress_artifact(self._artifact, progress=progress.percent, description=render_progress(progress))
+        with suppress(httpx.HTTPError, PrefectException):
+            update_progress_artifact(self._artifact, progress=progress.percent, description=render_progress(progress))

@@ -33,7 +33,11 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         gaps=gaps,
     )
     create_markdown_artifact(render_made(run.spec, made), key=f"report-{run.environment}")
-    return {"resources": len(resources), "gaps": [gap.summary for gap in gaps]}
+    return {
+        "resources": len(resources),
+        "counts": planned.counts.model_dump(),
+        "gaps": [gap.summary for gap in gaps],
+    }
 
 
 @task(**REPEATABLE)

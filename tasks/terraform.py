@@ -5,7 +5,7 @@ An apply is not tried again as it is: a plan that was applied halfway is stale. 
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -13,9 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from blocks.aws import state_key
 from blocks.settings import CHECKOUT, read_settings
 from blocks.state_lock import LockedError, LockRecorder
-from blocks.terraform import Terraform
+from blocks.terraform import Terraform, refuse_rescued_state
 from blocks.terraform_binary import find_provider_mirror, find_terraform
-from blocks.terraform_stream import PlanOutcome
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
 from domain.infrastructure import Account, terraform_inputs
@@ -31,6 +30,7 @@ _find_program = cache(find_terraform)
 
 STACKS = CHECKOUT / "infra" / "terraform" / "stacks"
 PLAN_FILE = "terraform.tfplan"
+Outcome = TypeVar("Outcome")
 
 
 def observe_infrastructure(run: Run) -> Observed:
@@ -51,6 +51,7 @@ def init_terraform(run: Run) -> None:
         vault_bucket=account.vault_bucket,
     )
     inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, owner)
+    refuse_rescued_state(run.environment, run.folder.parent)
     terraform = _open(run)
     terraform.prepare(STACKS / run.spec.cloud, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
@@ -81,7 +82,7 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     journal = Journal(run, Changes.model_validate(changes))
     terraform = _open(run)
     try:
-        outcome = terraform.apply(run.folder / PLAN_FILE, journal.add)
+        outcome = _unlocked(terraform, lambda it: it.apply(run.folder / PLAN_FILE, journal.add))
     except PermanentError as error:
         if "Saved plan is stale" not in error.summary:
             raise
@@ -100,7 +101,7 @@ def destroy_infrastructure(run: Run) -> dict[str, Any]:
     plan_file = run.folder / PLAN_FILE
     changes = _unlocked(terraform, lambda it: it.plan(plan_file, destroy=True)).changes
     journal = Journal(run, changes)
-    outcome = terraform.apply(plan_file, journal.add)
+    outcome = _unlocked(terraform, lambda it: it.apply(plan_file, journal.add))
     return {"counts": outcome.counts.model_dump(), **journal.close()}
 
 
@@ -121,7 +122,7 @@ def _open(run: Run) -> Terraform:
     return terraform
 
 
-def _unlocked(terraform: Terraform, command: Callable[[Terraform], PlanOutcome]) -> PlanOutcome:
+def _unlocked(terraform: Terraform, command: Callable[[Terraform], Outcome]) -> Outcome:
     """The command; where the lock is held by a process of this stack that is provably dead, it is broken first."""
     try:
         return command(terraform)

@@ -28,6 +28,16 @@ class Journal(Database):
         """The events of a run."""
         return self._read_journals([run_id])[run_id]
 
+    def read_resource_ids(self, environment: str) -> set[str]:
+        """The id of every resource that a run of an environment made, changed or removed, in all its generations."""
+        query = (
+            select(journal.c.resource_id)
+            .join(run_state, run_state.c.run_id == journal.c.run_id)
+            .where(run_state.c.environment == environment, journal.c.resource_id != "")
+        )
+        with self._read() as connection:
+            return set(connection.execute(query).scalars())
+
     def read_history(self, cloud: str, operation: Operation) -> list[list[Event]]:
         """The events of the newest 20 runs that did the same on the same cloud and ended well, newest first."""
         with self._read() as connection:

@@ -14,6 +14,7 @@ from console.cli.progress import describe
 from console.cli.wait import LIVE, finish
 
 FOLLOW_SECONDS = 0.5
+LAST_LOOKS = 5
 #: Lines arrive in batches from several processes: ask again for so much of the past, ids tell what is new.
 OVERLAP = timedelta(seconds=5)
 
@@ -58,9 +59,11 @@ def logs(run_id: str, follow: bool, as_json: bool) -> None:
     if as_json and follow:
         raise click.UsageError("--json gives one object: it cannot follow.")
     api, seen = connect(), dict[str, dict[str, Any]]()
+    looks_left = LAST_LOOKS
     while True:
-        # Asked before the lines are read, so that the last lines of an ended run are read too.
-        has_ended = not follow or api.get(f"/api/runs/{run_id}")["status"] not in LIVE
+        # A run's last lines reach Prefect a moment after its end.
+        looks_left -= follow and api.get(f"/api/runs/{run_id}")["status"] not in LIVE
+        has_ended = not follow or not looks_left
         for line in _read_new_lines(api, run_id, seen):
             if not as_json:
                 click.echo(f"{line['at'][11:19]} {line['level']:<8} {line['message']}")

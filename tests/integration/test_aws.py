@@ -124,6 +124,15 @@ def test_media_is_copied_to_the_vault_with_progress(account: AwsAccount) -> None
         "dev/2026/b/c": 3,
         "dev/2026/z-large": len(large),
     }
+    assert account.measure_vault("dev/2026/") == copied
+
+
+def test_a_bucket_that_is_gone_has_nothing_to_copy(account: AwsAccount) -> None:
+    """A teardown that is repeated after its bucket went is not held up; what it copied before is still there."""
+    account.client("s3").put_object(Bucket=account.vault_bucket, Key="media/dev/1/a", Body=b"photo")
+    account.client("s3").put_object(Bucket=account.vault_bucket, Key="media/dev/11/a", Body=b"another life's")
+    assert account.copy_to_vault("gone", "media/dev/1/") == (0, 0)
+    assert account.measure_vault("media/dev/1/") == (1, 5)
 
 
 def test_an_endpoint_that_is_down_is_temporary() -> None:

@@ -182,6 +182,14 @@ def test_journal_keeps_the_stream(ledger: Ledger) -> None:
     assert ledger.list_events() == []
 
 
+def test_resource_ids_are_of_all_runs_of_an_environment(ledger: Ledger) -> None:
+    """What an interrupted teardown removed, or a run made, is known to the next one; other environments' are not."""
+    for run_id, environment, resource_id in [("1", "dev", "a"), ("2", "dev", "b"), ("3", "dev", ""), ("4", "qa", "c")]:
+        _begin(ledger, run_id, environment)
+        ledger.add_journal(run_id, [_event("x").model_copy(update={"resource_id": resource_id})])
+    assert ledger.read_resource_ids("dev") == {"a", "b"}
+
+
 def test_history_is_of_runs_that_did_the_same(ledger: Ledger) -> None:
     """The streams of runs of the same operation and cloud that ended well, newest first, and of no other run."""
     for number in range(1, 7):

@@ -20,9 +20,7 @@ def spec() -> EnvironmentSpec:
 
 
 def _lose(count: int) -> Changes:
-    return Changes(
-        items=tuple(Change(address=f"a.x[{i}]", resource_type="a", action="replace") for i in range(count))
-    )
+    return Changes(items=tuple(Change(address=f"a.x[{i}]", resource_type="a", action="replace") for i in range(count)))
 
 
 def _names(spec: EnvironmentSpec, observed: Observed) -> list[str]:

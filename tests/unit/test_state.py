@@ -1,6 +1,6 @@
 """Terraform's state, read for addresses, ids and dependencies."""
 
-from domain.state import read_dependencies, read_resources
+from domain.state import find_buckets, read_dependencies, read_resources
 
 STATE = {
     "version": 4,
@@ -48,3 +48,22 @@ def test_a_dependency_on_a_block_is_one_on_each_of_its_instances() -> None:
 def test_an_empty_state_has_no_resources() -> None:
     """Terraform writes a state without resources after a destroy."""
     assert read_resources({"version": 4}) == ()
+
+
+def _bucket(module: str, name: str, region: str) -> dict[str, object]:
+    made = {"attributes": {"bucket": name, "region": region}}
+    return {"mode": "managed", "module": module, "type": "aws_s3_bucket", "name": "this", "instances": [made]}
+
+
+def test_buckets_are_found_where_all_outputs_are_gone() -> None:
+    """A removal that stopped halfway leaves no outputs: the bucket that could not go is found by its module."""
+    state = {
+        "outputs": {},
+        "resources": [
+            _bucket("module.media[0].module.bucket", "media", "eu-central-1"),
+            _bucket("module.media[0].module.replica[0]", "copy", "eu-west-1"),
+            _bucket("module.media_logs[0].module.bucket", "other", "eu-central-1"),
+        ],
+    }
+    assert find_buckets(state, "media") == {"media": "eu-central-1", "copy": "eu-west-1"}
+    assert find_buckets({}, "media") == {}

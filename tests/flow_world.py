@@ -1,0 +1,193 @@
+"""What the flows' tests stand on: the local stack, an account of their own, and a warm process that runs flows."""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import create_engine
+
+from blocks.aws import AwsAccount
+from blocks.environment_files import read_declared
+from blocks.ledger import EnvironmentRow, Ledger, RunRow, StepRow, open_ledger
+from blocks.prefect_api import PrefectApi, PrefectRun
+from blocks.settings import CHECKOUT
+from deployments.local.credentials import Credentials
+from deployments.local.environment import database_url
+from deployments.local.layout import Layout
+from domain.spec import EnvironmentSpec
+from domain.status import Operation
+from tests.flow_faults import Faults
+from tests.flow_process import read_world
+from tests.integration.conftest import bootstrap, open_account
+from tests.stack import LocalStack
+
+TIMEOUT_SECONDS = 60.0
+#: Every part that `spec` declares: what an undisturbed run makes.
+PARTS = ("dead_letters", "key", "logs", "media", "queue", "secrets")
+
+
+def wait_for(claim: str, read: Callable[[], Any], timeout_seconds: float = TIMEOUT_SECONDS) -> Any:
+    """Poll until `read` answers with something true, and give that; AssertionError with the claim after the timeout."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (answer := read()):
+        assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {claim}"
+        time.sleep(0.05)
+    return answer
+
+
+class FlowProcess:
+    """tests/flow_process.py, started when it is first needed, and again after it was killed."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._environment, self._log = environment, log
+        self._process: subprocess.Popen[str] | None = None
+
+    def ask(self, command: str, *arguments: Any) -> dict[str, Any]:
+        """The answer to a command; AssertionError with the end of the log where the process ends instead."""
+        self.tell(command, *arguments)
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the flows' process has ended:\n{self._log.read_text()[-3000:]}"
+        return dict(json.loads(line))
+
+    def tell(self, command: str, *arguments: Any) -> None:
+        """Give a command, and do not wait for its answer."""
+        if self._process is None:
+            with self._log.open("a") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "tests.flow_process"],
+                    cwd=CHECKOUT, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                    text=True,
+                )  # fmt: skip
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([command, arguments]) + "\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does when memory ends."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+@dataclass
+class World:
+    """The stack with what a test asks of it. Environments are `terraform_data`, in an account of these tests' own."""
+
+    stack: LocalStack
+    account: AwsAccount
+    ledger: Ledger
+    prefect: PrefectApi
+    faults: Faults
+    process: FlowProcess
+    messages: dict[str, str] = field(default_factory=dict)
+
+    def add_spec(self, name: str, **changes: Any) -> int:
+        """Store a small specification: five parts and media, all as quick as they can be."""
+        base = json.loads(read_declared("sandbox")[1].canonical_json())
+        own = {"name": name, "cloud": "terraform_data", "account": self.account.name}
+        own |= {"data": {"queue": {}, "media": {}}}
+        without_end = {key: value for key, value in base.items() if key not in ("ttl", "ttl_warning")}
+        spec = EnvironmentSpec.model_validate_json(json.dumps(without_end | own | changes))
+        return self.ledger.add_spec(name, spec.canonical_json(), "", "tests")
+
+    def run(self, word: str, name: str, version: int | None = None, request_id: str | None = None) -> RunRow:
+        """A run of a flow, to its end, as the ledger tells it."""
+        parameters = {"environment": name} | ({} if version is None else {"spec_version": version})
+        answer = self.process.ask("run", word, parameters, request_id)
+        self.messages[answer["run_id"]] = answer["message"]
+        run = self.ledger.read_run(answer["run_id"])
+        assert run is not None, f"{word} {name} is not in the ledger: {answer}"
+        return run
+
+    def make(self, name: str, **changes: Any) -> int:
+        """An environment that is ready; the version of its spec."""
+        version = self.add_spec(name, **changes)
+        assert self.run("provision", name, version).status == "succeeded"
+        return version
+
+    def start(self, deployment: str, name: str, version: int | None = None) -> PrefectRun:
+        """Queue a run for the worker, as the console does."""
+        parameters = {"environment": name} | ({} if version is None else {"spec_version": version})
+        return self.prefect.start_run(deployment, parameters, str(uuid.uuid4()))
+
+    def ask(self, operation: Operation, name: str, version: int | None, plan_id: str | None, actor: str) -> str:
+        """A request in the ledger, as the console makes it."""
+        request_id = str(uuid.uuid4())
+        self.ledger.add_request(request_id, name, operation, version, plan_id, actor)
+        return request_id
+
+    def read(self, name: str) -> EnvironmentRow:
+        """An environment as the ledger sees it."""
+        row = self.ledger.read_environment(name)
+        assert row is not None, f"the ledger knows no environment {name}"
+        return row
+
+    def status(self, name: str) -> str | None:
+        """An environment's status; None for one that no run was ever to make."""
+        row = self.ledger.read_environment(name)
+        return row.status if row else None
+
+    def observe(self, name: str) -> dict[str, Any]:
+        """What the account holds of an environment."""
+        return read_world(self.account, name)
+
+    def parts(self, name: str) -> list[str]:
+        """The parts in an environment's state."""
+        addresses = self.observe(name)["resources"]
+        return sorted({address.removeprefix("terraform_data.").partition("[")[0] for address in addresses})
+
+    def steps(self, run_id: str) -> list[StepRow]:
+        """A run's steps in the ledger."""
+        return self.ledger.read_steps(run_id)
+
+    def ask_prefect(self, path: str, **body: Any) -> Any:
+        """A filter of Prefect's own API."""
+        answer = httpx.post(f"{self.prefect.url}{path}", json=body, timeout=30, trust_env=False)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def is_clean(self, run_id: str) -> bool:
+        """Whether a run has left no scratch folder."""
+        return not (self.stack.settings.state_dir / "work" / run_id).exists()
+
+
+def _pause(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:
+    """Stop a deployment's schedule, or let it go on."""
+    found = prefect._call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+    httpx.patch(f"{prefect.url}/deployments/{found[0]['id']}", json={"paused": is_paused}, trust_env=False)
+
+
+@pytest.fixture(scope="session")
+def world(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The stack with an account and a warm process. The schedule of `expire` rests: tests run it when they want it."""
+    environment, settings = stack.environment, stack.settings
+    credentials = Credentials.model_validate_json(Layout(settings.state_dir).credentials.read_text())
+    owner = create_engine(database_url(settings, "terrarium_owner", credentials.ledger_owner))
+    process = FlowProcess(environment, tmp_path_factory.mktemp("flows") / "log")
+    prefect = PrefectApi(settings.prefect_api_url)
+    _pause(prefect, "expire", is_paused=True)
+    try:
+        with open_ledger(environment["TERRARIUM_LEDGER_URL"]) as ledger, Faults(owner) as faults:
+            account = bootstrap(open_account(settings.emulator_url, f"{uuid.uuid4().int % 10**12:012}"))
+            process.ask("register", account.model_dump(exclude_none=True))
+            yield World(stack, account, ledger, prefect, faults, process)
+    finally:
+        process.kill()
+        _pause(prefect, "expire", is_paused=False)
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other environment has."""
+    return f"t-{uuid.uuid4().hex[:10]}"

@@ -1,0 +1,17 @@
+"""Waiting for something outside to become true: tests poll, they never sleep for a guessed time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+POLL_SECONDS = 0.1
+
+
+def wait_for(claim: str, read: Callable[[], T | None], timeout_seconds: float) -> T:
+    """Poll until `read` answers with something true, and give that; AssertionError with the claim after the timeout."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (answer := read()):
+        assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {claim}"
+        time.sleep(POLL_SECONDS)
+    return answer
