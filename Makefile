@@ -47,7 +47,8 @@ lint: .venv/.group-local .venv/.group-test .venv/.group-lint  ## Check style, ty
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m deployments.local.lint_terraform
 	@$(UV) run --quiet --frozen --no-python-downloads --project infra/checkov \
-	  checkov --directory infra/terraform --framework terraform --compact --quiet
+	  checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download \
+	  --var-file tests/integration/infra/production.tfvars.json
 
 bench: .venv/.group-local .venv/.group-test  ## Measure what is promised, a line name=value each; one of them: ONLY=name.
 	@$(BIN)/pytest tests/bench -s $(if $(ONLY),-k "$(ONLY)")

@@ -89,6 +89,8 @@ class AwsAccount(Block):
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # A call that the emulator does not know answers 500; the provider would try it again for minutes.
+            "AWS_MAX_ATTEMPTS": "2",
         }
 
     def terraform_backend(self, key: str, region: str | None = None) -> dict[str, Any]:

@@ -93,8 +93,8 @@ class Settings(BaseSettings):
         default=180,
         gt=0,
         description=(
-            "Seconds. How long one server may take to be healthy: Prefect's first start makes its tables, 15 seconds on "
-            "2 idle cores and 40 on busy ones."
+            "Seconds. How long one server may take to be healthy: Prefect's first start makes its tables, 15 seconds "
+            "on 2 idle cores and 40 on busy ones."
         ),
     )
     stop_timeout_seconds: float = Field(

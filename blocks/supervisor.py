@@ -1,8 +1,10 @@
 """What runs of the local stack: asked of its supervisor over a socket, and of each server itself. Read-only."""
 
 import http.client
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import ServerProxy
@@ -28,6 +30,8 @@ class Stack(BaseModel):
     supervisor_socket: Path
     database_dir: Path
     host: str
+    work_pool: str = "terrarium"
+    prefect_has_password: bool = False
     prefect_url: str
     api_url: str
     emulator_url: str
@@ -79,11 +83,15 @@ def open_supervisor(socket: Path) -> Iterator[Any]:
         transport.close()
 
 
-def is_healthy(stack: Stack, part: str) -> bool:
-    """The server answers as it should; the worker's page answers 503 when it does not poll."""
+def is_healthy(stack: Stack, part: str, started_at: float) -> bool:
+    """The server, whose process started at `started_at` (epoch seconds), answers as it should.
+
+    The worker's page answers 503 when it stops polling, but 200 before it ever polled: so Prefect is asked as well.
+    """
     if part == "postgres":
         return _is_postgres_healthy(stack.host, stack.ports[part])
-    return _is_http_healthy(f"http://{stack.host}:{stack.ports[part]}{HEALTH_PATHS[part]}")
+    is_answering = _is_http_healthy(f"http://{stack.host}:{stack.ports[part]}{HEALTH_PATHS[part]}")
+    return is_answering and (part != "worker" or _has_polled(stack, started_at))
 
 
 def _is_postgres_healthy(host: str, port: int) -> bool:
@@ -102,6 +110,23 @@ def _is_http_healthy(url: str) -> bool:
         return False
 
 
+def _has_polled(stack: Stack, since: float) -> bool:
+    """Prefect saw a poll of the work pool's queue after that time (epoch seconds)."""
+    url = f"{stack.prefect_url}/api/work_pools/{stack.work_pool}/queues/default"
+    try:
+        answer = httpx.get(url, auth=_read_prefect_auth(stack), timeout=PROBE_TIMEOUT_SECONDS, trust_env=False)
+        polled_at = answer.raise_for_status().json()["last_polled"]
+    except httpx.HTTPError:
+        return False
+    return polled_at is not None and datetime.fromisoformat(polled_at).timestamp() >= since
+
+
+def _read_prefect_auth(stack: Stack) -> tuple[str, str] | None:
+    if not stack.prefect_has_password:
+        return None
+    return "terrarium", json.loads((stack.state_dir / "credentials.json").read_text())["prefect_password"]
+
+
 def _read_part(stack: Stack, name: str, row: dict[str, Any] | None) -> Part:
     if row is None or row["statename"] != "RUNNING":
         return Part(
@@ -112,5 +137,5 @@ def _read_part(stack: Stack, name: str, row: dict[str, Any] | None) -> Part:
         state=row["statename"],
         pid=row["pid"],
         uptime_seconds=row["now"] - row["start"],
-        is_healthy=is_healthy(stack, name),
+        is_healthy=is_healthy(stack, name, row["start"]),
     )

@@ -189,9 +189,9 @@ def _find_slowest(events: Sequence[Event], now: datetime) -> Slowest | None:
 
 
 def render_progress(progress: Progress) -> str:
-    """One line: resources done of planned, the time left with its range, the slowest resource."""
+    """One line: resources done of planned, the time left with its range until all are done, the slowest resource."""
     words = [f"{progress.done} of {progress.planned} resources"]
-    if progress.eta_seconds is not None:
+    if progress.eta_seconds is not None and progress.done < progress.planned:
         words.append(
             f"about {progress.eta_seconds:.0f} s left"
             f" ({progress.eta_low_seconds:.0f} to {progress.eta_high_seconds:.0f} s)"

@@ -86,6 +86,16 @@ def refuse_losses(spec: EnvironmentSpec, changes: Changes) -> None:
     )
 
 
+def refuse_move(spec: EnvironmentSpec, lives: EnvironmentSpec) -> None:
+    """RefusedError where `spec` wants another account, region or cloud than the one that the environment lives in."""
+    wanted, found = (f"{one.cloud}, account {one.account}, {one.region}" for one in (spec, lives))
+    if wanted != found:
+        raise RefusedError(
+            f"{spec.name} lives in {found}; its spec now says {wanted}, where nothing of it is.",
+            f"`terrarium env destroy {spec.name}` and apply again, or give the new one another name.",
+        )
+
+
 def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed: bool) -> EnvironmentStatus | None:
     """What a failed run leaves of its environment; None where it changed nothing that was there before."""
     if operation == Operation.PLAN:

@@ -1,4 +1,7 @@
-"""Provisioning: one YAML in, a running environment out. Observe, decide, act, verify, record."""
+"""Provisioning: one YAML in, a running environment out. Observe, decide, act, verify, record.
+
+What stands below `Args` in a flow's docstring is what a person reads beside the field in Prefect's form.
+"""
 
 from prefect import flow
 
@@ -11,7 +14,12 @@ from tasks.terraform import observe_infrastructure
 
 @flow(name="provision_environment", flow_run_name="provision {environment}")
 def provision_environment(environment: str, spec_version: int | None = None) -> None:
-    """Make an environment as its file in `environments/` says, or as one of its stored spec versions says."""
+    """Make an environment as its file in `environments/` says, or as one of its stored spec versions says.
+
+    Args:
+        environment: Name of the environment, such as sandbox: its file is environments/NAME.yaml in the checkout.
+        spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
+    """
     with record_run(environment, Operation.PROVISION, spec_version) as run:
         observed = observe_infrastructure(run)
         plan = decide_provision(run.spec, observed)
@@ -21,7 +29,12 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
 
 @flow(name="plan_environment", flow_run_name="plan {environment}")
 def plan_environment(environment: str, spec_version: int | None = None) -> None:
-    """Show what provisioning would change, and keep the plan for 24 hours so that it can be applied as shown."""
+    """Show what provisioning would change, and keep the plan for 24 hours so that it can be applied as shown.
+
+    Args:
+        environment: Name of the environment, such as sandbox: its file is environments/NAME.yaml in the checkout.
+        spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
+    """
     with record_run(environment, Operation.PLAN, spec_version) as run:
         observed = observe_infrastructure(run)
         plan = decide_plan_run(run.spec, observed, run.run_id)

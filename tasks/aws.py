@@ -93,7 +93,7 @@ def verify_removal(run: Run) -> dict[str, Any]:
     copies = [f"{objects} media objects of {size_bytes} bytes in {vault}"] if objects else []
     return {
         "resources": 0,
-        "found": [*map(str, found.expected), *copies],
+        "found": [*(f"{one}: {one.arn or one.id}" for one in found.expected), *copies],
         "unasked": dict(inventory.unasked),
     }
 

@@ -18,7 +18,7 @@ from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
 from domain.changes import Counts
 from domain.errors import PermanentError, RefusedError, TerrariumError
-from domain.provision import classify_failure
+from domain.provision import classify_failure, refuse_move
 from domain.spec import EnvironmentSpec
 from domain.state import read_resources
 from domain.status import EnvironmentStatus, Operation, RunStatus
@@ -91,13 +91,17 @@ def _read_flow_run() -> FlowRun:
 
 
 def _choose_wanted(
-    environment: str, spec_version: int | None, _known: EnvironmentRow | None, actor: str
+    environment: str, spec_version: int | None, known: EnvironmentRow | None, actor: str
 ) -> tuple[int, EnvironmentSpec]:
     """The spec to make: the stored version that was asked for, else the environment's file as it is now."""
-    if spec_version is not None:
-        return _read_stored(environment, spec_version)
-    text, spec = read_declared(environment)
-    return ledger().add_spec(environment, spec.canonical_json(), text, actor), spec
+    if spec_version is None:
+        text, spec = read_declared(environment)
+        spec_version = ledger().add_spec(environment, spec.canonical_json(), text, actor)
+    else:
+        spec = _read_stored(environment, spec_version)
+    if known and known.spec_version and (known.resources or known.status == EnvironmentStatus.PROVISIONING):
+        refuse_move(spec, lives=_read_stored(environment, known.spec_version))
+    return spec_version, spec
 
 
 def _choose_applied(
@@ -108,7 +112,7 @@ def _choose_applied(
         raise RefusedError(
             f"There is no environment {environment} to remove.", "`terrarium env list` shows those that exist."
         )
-    return _read_stored(environment, known.spec_version)
+    return known.spec_version, _read_stored(environment, known.spec_version)
 
 
 _CHOICES = {
@@ -118,8 +122,8 @@ _CHOICES = {
 }
 
 
-def _read_stored(environment: str, version: int) -> tuple[int, EnvironmentSpec]:
-    return version, EnvironmentSpec.model_validate_json(ledger().read_spec(environment, version).spec_json)
+def _read_stored(environment: str, version: int) -> EnvironmentSpec:
+    return EnvironmentSpec.model_validate_json(ledger().read_spec(environment, version).spec_json)
 
 
 def load_account(name: str) -> AwsAccount:

@@ -32,7 +32,8 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         critical_path=tuple(find_critical_path(ledger().read_journal(run.run_id), read_dependencies(resources))),
         gaps=gaps,
     )
-    create_markdown_artifact(render_made(run.spec, made), key=f"report-{run.environment}")
+    what = "What was made, what decided how long it took, and who pays."
+    create_markdown_artifact(render_made(run.spec, made), key=f"report-{run.environment}", description=what)
     return {
         "resources": len(resources),
         "counts": planned.counts.model_dump(),
@@ -47,5 +48,5 @@ def publish_removal_report(run: Run) -> dict[str, Any]:
     destroyed = details["destroy_infrastructure"].get("counts", {}).get("destroy", 0)
     found = details["verify_removal"].get("found", [])
     text = render_removed(run.spec, destroyed, list_leftovers(run.spec), found)
-    create_markdown_artifact(text, key=f"report-{run.environment}")
+    create_markdown_artifact(text, key=f"report-{run.environment}", description="What was removed, and what stays.")
     return {"resources": 0}

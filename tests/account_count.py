@@ -4,6 +4,7 @@ What AWS makes by itself is counted too: it is there before and after. Only what
 while after its end, is told apart, by AWS's own word for it.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ class Count:
     pending: frozenset[Name]
 
 
+RUNNING = "Reservations[].Instances[?State.Name!='terminated'][]"
 # Terraform's type: service, list call, where its rows are, what names one of them.
 LISTS: dict[str, tuple[str, str, str, str]] = {
     "aws_acm_certificate": ("acm", "list_certificates", "CertificateSummaryList", "CertificateArn"),
@@ -30,7 +32,7 @@ LISTS: dict[str, tuple[str, str, str, str]] = {
         "autoscaling",
         "describe_auto_scaling_groups",
         "AutoScalingGroups",
-        "AutoScalingGroupARN",
+        "AutoScalingGroupName",
     ),
     "aws_cloudwatch_dashboard": ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "aws_cloudwatch_log_group": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
@@ -44,12 +46,7 @@ LISTS: dict[str, tuple[str, str, str, str]] = {
     "aws_eks_cluster": ("eks", "list_clusters", "clusters", "@"),
     "aws_flow_log": ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     "aws_iam_role": ("iam", "list_roles", "Roles", "RoleName"),
-    "aws_instance": (
-        "ec2",
-        "describe_instances",
-        "Reservations[].Instances[?State.Name!='terminated'][]",
-        "InstanceId",
-    ),
+    "aws_instance": ("ec2", "describe_instances", RUNNING, "InstanceId"),
     "aws_internet_gateway": ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     "aws_kms_alias": ("kms", "list_aliases", "Aliases", "AliasName"),
     "aws_kms_key": ("kms", "list_keys", "Keys", "KeyId"),
@@ -119,14 +116,16 @@ def open_clients(endpoint_url: str, account_id: str) -> Any:
     role = f"arn:aws:iam::{account_id}:role/terrarium"
     given = sts.assume_role(RoleArn=role, RoleSessionName="proof")["Credentials"]
     session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-    return lambda service, region=REGIONS[0]: session.client(service, region, endpoint_url=endpoint_url)
+    return functools.cache(
+        lambda service, region=REGIONS[0]: session.client(service, region, endpoint_url=endpoint_url)
+    )
 
 
 def count_account(clients: Any) -> Count:
     """Everything of every type in both regions, and what of it waits for its deletion."""
     present: set[Name] = set()
     for kind, (service, call, rows, name) in LISTS.items():
-        for region in ("eu-central-1",) if kind in WHOLE_ACCOUNT else REGIONS:
+        for region in REGIONS[:1] if kind in WHOLE_ACCOUNT else REGIONS:
             fixed = {"IncludePlannedDeletion": True} if kind == "aws_secretsmanager_secret" else {}
             present |= {(kind, region, found) for found in _list(clients(service, region), call, fixed, rows, name)}
     for kind, (above, service, call, argument, rows, name) in LISTS_BELOW.items():

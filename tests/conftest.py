@@ -1,3 +1,8 @@
 """The plugins that tests of several levels share."""
 
+import pytest
+
 pytest_plugins = ["tests.postgres_server", "tests.stack"]
+
+# Modules that assert on behalf of tests: their failures then tell the values too.
+pytest.register_assert_rewrite("tests.flow_world", "tests.flow_steps")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, text
 
 #: The lock that a hanging record takes, so that a test sees it hang.
-HANGING = 0x0FA17
-INSTALL = f"""
+HANGING = 64023
+INSTALL = """
 CREATE SCHEMA IF NOT EXISTS rehearsal;
 CREATE TABLE IF NOT EXISTS rehearsal.fault (environment text, step text, moment text, kind text);
 CREATE OR REPLACE FUNCTION rehearsal.act(about_run text, about_step text, at_moment text) RETURNS void
@@ -24,7 +24,7 @@ BEGIN
     IF chosen = 'refuse' THEN
         RAISE EXCEPTION USING MESSAGE = 'rehearsed fault at the ' || at_moment || ' of ' || about_step;
     ELSIF chosen = 'hang' THEN
-        PERFORM pg_advisory_xact_lock({HANGING});
+        PERFORM pg_advisory_xact_lock(64023);
         WHILE EXISTS (SELECT FROM rehearsal.fault f WHERE f.environment = named) LOOP
             PERFORM pg_sleep(0.05);
         END LOOP;

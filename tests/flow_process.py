@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from prefect import Flow, flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Pending
 
-from blocks.aws import AwsAccount
+from blocks.aws import AwsAccount, state_key
 from domain.errors import RefusedError
 from domain.provision import decide_plan_run, decide_provision
 from domain.state import read_outputs, read_resources
@@ -48,14 +51,14 @@ def read_world(account: AwsAccount, environment: str) -> dict[str, Any]:
         "outputs": read_outputs(state),
         "plans": list_objects(account, account.state_bucket, f"plans/{environment}/"),
         "vault": list_objects(account, account.vault_bucket, f"media/{environment}/"),
-        "lock": list_objects(account, account.state_bucket, f"environments/{environment}.tfstate.tflock"),
+        "is_locked": account.read_lock(state_key(environment)) is not None,
     }
 
 
 def list_objects(account: AwsAccount, bucket: str, prefix: str) -> list[str]:
     """The keys below a prefix, old versions too."""
     found = account.client("s3").list_object_versions(Bucket=bucket, Prefix=prefix)
-    return sorted(row["Key"] for row in found.get("Versions", ()))
+    return sorted({row["Key"] for row in found.get("Versions", ())})
 
 
 @flow
@@ -102,7 +105,20 @@ def run_deployed(word: str, parameters: dict[str, Any], request_id: str | None) 
         flow_run = client.create_flow_run_from_deployment(
             deployment.id, parameters=parameters, state=Pending(), idempotency_key=request_id
         )
-    state = run_flow(chosen, flow_run=flow_run, parameters=parameters, return_type="state")
+    return run_here(chosen, flow_run)
+
+
+def retry_run(word: str, run_id: str) -> dict[str, Any]:
+    """The same run once more, as by Prefect's Retry."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(run_id), Pending(), force=True)
+        return run_here(FLOWS[word][1], client.read_flow_run(UUID(run_id)))
+
+
+def run_here(chosen: Flow[..., Any], flow_run: FlowRun) -> dict[str, Any]:
+    """Run a flow to its end, whatever that is; without heartbeats, because Prefect waits a second for their thread."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        state = run_flow(chosen, flow_run=flow_run, parameters=flow_run.parameters, return_type="state")
     return {"run_id": str(flow_run.id), "state": state.type.value, "message": state.message or ""}
 
 
@@ -113,7 +129,11 @@ def register_account(account: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {"run": run_deployed, "register": register_account}
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "run": run_deployed,
+    "retry": retry_run,
+    "register": register_account,
+}
 
 
 def main() -> None:
@@ -121,7 +141,7 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         command, arguments = json.loads(line)
-        print(json.dumps(COMMANDS[command](*arguments)), file=answers, flush=True)  # noqa: T201 - the answer
+        print(json.dumps(COMMANDS[command](*arguments)), file=answers, flush=True)
 
 
 if __name__ == "__main__":

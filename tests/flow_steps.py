@@ -27,9 +27,7 @@ def every_step_can_fail(world: World, word: str, name: str, version: int | None,
             check_what_is_left(world, name, run, before, status_before)
 
 
-def check_what_is_left(
-    world: World, name: str, run: RunRow, before: dict[str, Any], status_before: str | None
-) -> None:
+def check_what_is_left(world: World, name: str, run: RunRow, before: dict[str, Any], status_before: str | None) -> None:
     """A failed run has changed nothing, or says what there is now; it leaves no lock, plan or scratch folder."""
     after = world.observe(name)
     assert world.status(name) == (run.environment_status or status_before)
@@ -40,7 +38,7 @@ def check_what_is_left(
         told = (run.report or {}).get("exists", list(before["resources"]))
         assert told == list(after["resources"])
         assert world.read(name).resources == len(after["resources"])
-    assert (after["lock"], after["plans"]) == ([], before["plans"])
+    assert (after["is_locked"], after["plans"]) == (False, before["plans"])
     assert world.is_clean(run.run_id)
 
 

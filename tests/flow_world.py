@@ -5,28 +5,25 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import select
 
 from blocks.aws import AwsAccount
 from blocks.environment_files import read_declared
-from blocks.ledger import EnvironmentRow, Ledger, RunRow, StepRow, open_ledger
+from blocks.ledger import EnvironmentRow, Ledger, RunRow, StepRow
+from blocks.ledger.tables import notice
 from blocks.prefect_api import PrefectApi, PrefectRun
 from blocks.settings import CHECKOUT
-from deployments.local.credentials import Credentials
-from deployments.local.environment import database_url
-from deployments.local.layout import Layout
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
 from tests.flow_faults import Faults
 from tests.flow_process import read_world
-from tests.integration.conftest import bootstrap, open_account
 from tests.stack import LocalStack
 
 TIMEOUT_SECONDS = 60.0
@@ -90,13 +87,12 @@ class World:
     prefect: PrefectApi
     faults: Faults
     process: FlowProcess
-    messages: dict[str, str] = field(default_factory=dict)
 
     def add_spec(self, name: str, **changes: Any) -> int:
-        """Store a small specification: five parts and media, all as quick as they can be."""
+        """Store a small specification that makes `PARTS`, as quickly as they can be."""
         base = json.loads(read_declared("sandbox")[1].canonical_json())
         own = {"name": name, "cloud": "terraform_data", "account": self.account.name}
-        own |= {"data": {"queue": {}, "media": {}}}
+        own |= {"data": {"queue": {}, "media": {}}, "services": {}}
         without_end = {key: value for key, value in base.items() if key not in ("ttl", "ttl_warning")}
         spec = EnvironmentSpec.model_validate_json(json.dumps(without_end | own | changes))
         return self.ledger.add_spec(name, spec.canonical_json(), "", "tests")
@@ -104,10 +100,17 @@ class World:
     def run(self, word: str, name: str, version: int | None = None, request_id: str | None = None) -> RunRow:
         """A run of a flow, to its end, as the ledger tells it."""
         parameters = {"environment": name} | ({} if version is None else {"spec_version": version})
-        answer = self.process.ask("run", word, parameters, request_id)
-        self.messages[answer["run_id"]] = answer["message"]
+        return self._read_ended(self.process.ask("run", word, parameters, request_id))
+
+    def retry(self, word: str, run_id: str) -> RunRow:
+        """The same run once more, as by Prefect's Retry."""
+        return self._read_ended(self.process.ask("retry", word, run_id))
+
+    def _read_ended(self, answer: dict[str, Any]) -> RunRow:
         run = self.ledger.read_run(answer["run_id"])
-        assert run is not None, f"{word} {name} is not in the ledger: {answer}"
+        assert run is not None, f"the ledger does not know the run: {answer}"
+        assert run.finished_at is not None, f"the ledger does not know how the run ended: {answer}"
+        assert (answer["state"] == "COMPLETED") == (run.status == "succeeded"), answer
         return run
 
     def make(self, name: str, **changes: Any) -> int:
@@ -115,6 +118,17 @@ class World:
         version = self.add_spec(name, **changes)
         assert self.run("provision", name, version).status == "succeeded"
         return version
+
+    def expire(self) -> None:
+        """What the schedule of `expire` does every minute."""
+        answer = self.process.ask("run", "expire", {}, None)
+        assert answer["state"] == "COMPLETED", answer
+
+    def count_notices(self, name: str, kind: str, expires_at: datetime) -> int:
+        """How often something was done about the end of an environment."""
+        wanted = {"environment": name, "kind": kind, "expires_at": expires_at}
+        with self.ledger._read() as connection:
+            return len(connection.execute(select(notice).filter_by(**wanted)).all())
 
     def start(self, deployment: str, name: str, version: int | None = None) -> PrefectRun:
         """Queue a run for the worker, as the console does."""
@@ -162,32 +176,7 @@ class World:
         return not (self.stack.settings.state_dir / "work" / run_id).exists()
 
 
-def _pause(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:
+def pause_schedule(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:
     """Stop a deployment's schedule, or let it go on."""
     found = prefect._call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
     httpx.patch(f"{prefect.url}/deployments/{found[0]['id']}", json={"paused": is_paused}, trust_env=False)
-
-
-@pytest.fixture(scope="session")
-def world(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The stack with an account and a warm process. The schedule of `expire` rests: tests run it when they want it."""
-    environment, settings = stack.environment, stack.settings
-    credentials = Credentials.model_validate_json(Layout(settings.state_dir).credentials.read_text())
-    owner = create_engine(database_url(settings, "terrarium_owner", credentials.ledger_owner))
-    process = FlowProcess(environment, tmp_path_factory.mktemp("flows") / "log")
-    prefect = PrefectApi(settings.prefect_api_url)
-    _pause(prefect, "expire", is_paused=True)
-    try:
-        with open_ledger(environment["TERRARIUM_LEDGER_URL"]) as ledger, Faults(owner) as faults:
-            account = bootstrap(open_account(settings.emulator_url, f"{uuid.uuid4().int % 10**12:012}"))
-            process.ask("register", account.model_dump(exclude_none=True))
-            yield World(stack, account, ledger, prefect, faults, process)
-    finally:
-        process.kill()
-        _pause(prefect, "expire", is_paused=False)
-
-
-@pytest.fixture
-def name() -> str:
-    """A name that no other environment has."""
-    return f"t-{uuid.uuid4().hex[:10]}"

@@ -16,7 +16,7 @@ from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings
 from blocks.supervisor import Part, Stack, read_parts, read_stack
 from deployments.local.credentials import Credentials
-from deployments.local.environment import build_environment, build_ledger_environment
+from deployments.local.environment import build_own_environment
 from deployments.local.layout import Layout
 from domain.errors import PermanentError
 
@@ -59,8 +59,7 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """The whole environment of this stack's flows: Prefect's, the ledger's and our settings."""
         credentials = Credentials.model_validate_json(Layout(self.settings.state_dir).credentials.read_text())
-        shared = build_environment(self.settings, credentials, os.environ | self.variables)
-        return shared | build_ledger_environment(self.settings, credentials)
+        return build_own_environment(self.settings, credentials, os.environ)
 
     @property
     def token(self) -> str:
@@ -124,6 +123,7 @@ def stack() -> Iterator[LocalStack]:
         local_stack.remove()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests with the stack run on one worker of pytest-xdist, so that there is one stack."""
     for item in items:

@@ -31,18 +31,19 @@ class Owner:
 
 @dataclass(frozen=True)
 class Listing:
-    """How resources of one type are listed.
+    """How resources of one type are listed. `id` is Terraform's, so that a state and a list speak of the same one.
 
     `calls` run one inside the other, as listeners are listed per load balancer; a row keeps the fields of the rows
-    above it. `kind` is the service and resource type in its ARN, empty where it has no ARN. `arn` reads the ARN, or is
-    its form where the list does not tell it; without it, the ARN is made of `kind` and the last part of the id.
-    `region` reads the region of a row that is listed globally. Scope "everywhere" is a global resource that each
-    region lists.
+    above it. `id_prefix` is what the list puts before the id. `kind` is the service and resource type in its ARN, empty
+    where it has no ARN. `arn` reads the ARN, or is its form where the list does not tell it; without it, the ARN is
+    made of `kind` and the last part of the id. `region` reads the region of a row that is listed globally. Scope
+    "everywhere" is a global resource that each region lists.
     """
 
     service: str
     calls: tuple[Call, ...]
     id: str
+    id_prefix: str = ""
     kind: str = ""
     arn: str = ""
     name: str = ""

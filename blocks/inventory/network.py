@@ -132,6 +132,7 @@ NAMES: dict[str, Listing] = {
         "route53",
         (ZONES,),
         id="zone",
+        id_prefix="/hostedzone/",
         kind="route53:hostedzone",
         arn="arn:{partition}:route53:::hostedzone/{tail}",
         name="zone_name",

@@ -62,7 +62,7 @@ CLUSTER: dict[str, Listing] = {
     "aws_eks_node_group": Listing(
         "eks",
         (CLUSTERS, NODE_GROUPS, NODE_GROUP),
-        id="join('/', [cluster, group])",
+        id="join(':', [cluster, group])",
         kind="eks:nodegroup",
         arn="nodegroupArn",
         name="group",
@@ -70,7 +70,7 @@ CLUSTER: dict[str, Listing] = {
     "aws_eks_addon": Listing(
         "eks",
         (CLUSTERS, ADDONS, ADDON),
-        id="join('/', [clusterName, addonName])",
+        id="join(':', [clusterName, addonName])",
         kind="eks:addon",
         arn="addonArn",
         name="addonName",

@@ -73,6 +73,7 @@ def _read_resource(observed: Observed, kind: str, listing: Listing, region: str,
             f"The list of {kind} in {region} has a row without {listing.id}.",
             "Mend the type's line in the tables of blocks/inventory.",
         )
+    found = found.removeprefix(listing.id_prefix)
     home = GLOBAL if listing.scope != "regional" else region
     return Resource(
         type=kind,

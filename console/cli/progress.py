@@ -75,6 +75,7 @@ class Bar:
             total=progress["planned"] or None,
             detail=describe(run),
             counts=f"{progress['done']}/{progress['planned']}" if progress["planned"] else "",
+            refresh=True,
         )
 
 
@@ -86,6 +87,7 @@ def open_display() -> Iterator[Display]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     columns = (
         SpinnerColumn(),
@@ -93,7 +95,8 @@ def open_display() -> Iterator[Display]:
         BarColumn(bar_width=24),
         TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
+        # A narrow terminal cuts the end of this one and leaves the others whole.
+        TextColumn("{task.fields[detail]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
         yield Bar(progress)

@@ -7,15 +7,16 @@ from importlib.metadata import version
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings
 from blocks.supervisor import Stack
+from blocks.terraform_binary import find_terraform
 from deployments.local.credentials import Credentials, create_credentials
 from deployments.local.database_folder import DatabaseFolder, choose_account, create_database_folder
 from deployments.local.layout import Layout
-from deployments.local.programs import Program, list_programs
+from deployments.local.programs import WORK_POOL, Program, list_programs
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """All that `up` needs to know. `stack` is the part that others may read: it holds no secret."""
+    """All that `up` needs to know. `settings` name the Terraform that was found; `stack`, for others, has no secret."""
 
     settings: Settings
     layout: Layout
@@ -26,7 +27,12 @@ class Blueprint:
 
 
 def draw_blueprint(settings: Settings) -> Blueprint:
-    """Make the folders and the credentials where they are not there, and describe the servers; nothing is started."""
+    """Make the folders and the credentials where they are not there, and describe the servers; nothing is started.
+
+    Programs are found here, while the environment is still the user's: a server knows no PATH but the system's.
+    """
+    terraform = find_terraform(settings.terraform_path, settings.terraform_version)
+    settings = settings.model_copy(update={"terraform_path": terraform})
     layout = Layout(settings.state_dir)
     layout.create()
     credentials = create_credentials(layout)
@@ -54,6 +60,8 @@ def _describe_stack(
         supervisor_socket=Layout(settings.state_dir).supervisor_socket,
         database_dir=database.folder,
         host=settings.host,
+        work_pool=WORK_POOL,
+        prefect_has_password=settings.prefect_has_password,
         prefect_url=settings.prefect_url,
         api_url=settings.api_url,
         emulator_url=settings.emulator_url,

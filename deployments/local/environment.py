@@ -1,6 +1,7 @@
 """The environment of everything that the local stack starts: built from a short list, not inherited.
 
-So the user's own AWS_*, PREFECT_*, TF_* and proxy variables reach no server, no flow and no Terraform.
+So the user's own AWS_*, PREFECT_*, TF_* and proxy variables reach no server, no flow and no Terraform, and `make up`
+from another terminal starts nothing anew, as it would where a server's environment differs from before.
 """
 
 import sys
@@ -14,31 +15,38 @@ from deployments.local.layout import Layout
 # In the environment of every process of a stack, with the stack's id: so an orphan can be told from a stranger.
 MARK = "TERRARIUM_STACK"
 
-KEPT = {"HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TERM", "XDG_CACHE_HOME", "KUBECONFIG"}
-KEPT_PREFIXES = ("LC_", "OPENBLAS_", "TERRARIUM_")
-
-
-def read_plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of the user's environment a server may see, with this Python's programs first on PATH."""
-    kept = {key: value for key, value in environ.items() if key in KEPT or key.startswith(KEPT_PREFIXES)}
-    programs = Path(sys.executable).parent
-    return kept | {"PATH": f"{programs}:{environ.get('PATH', '/usr/bin:/bin')}", "PYTHONUNBUFFERED": "1"}
+KEPT = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS", "KUBECONFIG")
+KEPT_PREFIX = "OPENBLAS_"  # which kernels a processor needs
+TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+# What only `up` and `down` ask for, and the URL that is built here.
+OURS_ALONE = {"start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "ledger_url"}
 
 
 def build_environment(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment that all parts of the stack share: no outside call, no profile of the user's."""
+    programs = Path(sys.executable).parent
+    kept = {key: value for key, value in environ.items() if key in KEPT or key.startswith(KEPT_PREFIX)}
     return (
-        read_plain_environment(environ)
-        | {MARK: credentials.stack_id, "TERRARIUM_STATE_DIR": str(settings.state_dir)}
+        kept
+        | {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+        | {MARK: credentials.stack_id, "TMPDIR": str(Layout(settings.state_dir).temporary)}
         | {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
         | _build_prefect_client(settings, credentials)
     )
 
 
-def build_ledger_environment(settings: Settings, credentials: Credentials) -> dict[str, str]:
-    """How a process finds the ledger: the private one, unless the user named another."""
+def build_flow_environment(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
+    """What flows and the API get beside that: our settings, and where the ledger is."""
+    ours = settings.model_dump(exclude=OURS_ALONE, exclude_none=True)
+    variables = {f"TERRARIUM_{name.upper()}": str(value) for name, value in ours.items()}
     url = settings.ledger_url.get_secret_value() or database_url(settings, "terrarium_app", credentials.ledger_app)
-    return {"TERRARIUM_LEDGER_URL": url}
+    return build_environment(settings, credentials, environ) | variables | {"TERRARIUM_LEDGER_URL": url}
+
+
+def build_own_environment(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of `up` itself: a flow's, on the user's terminal and with the user's PATH."""
+    terminal = {key: environ[key] for key in TERMINAL if key in environ}
+    return build_flow_environment(settings, credentials, environ) | terminal
 
 
 def build_prefect_server_environment(settings: Settings, credentials: Credentials) -> dict[str, str]:
@@ -51,6 +59,7 @@ def build_prefect_server_environment(settings: Settings, credentials: Credential
         "PREFECT_SERVER_ENCRYPTION_KEY": credentials.prefect_encryption_key,
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origins,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(Layout(settings.state_dir).prefect_pages),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
 

@@ -6,8 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# A socket's address holds 108 bytes on Linux and 104 on macOS, the closing zero included.
-LONGEST_SOCKET_PATH = 100
+# Bytes. A socket's address holds 108 on Linux and 104 on macOS, and Terraform puts sockets of its own in TMPDIR.
+LONGEST_FOLDER = 70
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,42 @@ class Layout:
         return self.state_dir / "prefect"
 
     @property
+    def prefect_pages(self) -> Path:
+        """The files of Prefect's UIs, a folder each, as its server copies them out of its package."""
+        return self.state_dir / "prefect-pages"
+
+    @property
     def supervisor_config(self) -> Path:
         """Mode 0600: it holds the servers' environment, passwords included."""
         return self.state_dir / "supervisord.conf"
 
     @property
     def supervisor_socket(self) -> Path:
-        """In the state folder, or in the system's temporary folder where that address would be too long."""
-        inside = self.state_dir / "supervisor.sock"
-        if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
-            return inside
+        """Only this user can talk to the supervisor."""
+        return self._near / "supervisor.sock"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of everything that the stack starts: Prefect's worker keeps a folder there that users cannot share."""
+        return self._near / "tmp"
+
+    @property
+    def _near(self) -> Path:
+        """The state folder, or one in the system's temporary folder where the address of a socket would be too long."""
+        if len(os.fsencode(self.state_dir)) <= LONGEST_FOLDER:
+            return self.state_dir
         digest = hashlib.sha256(os.fsencode(self.state_dir)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"terrarium-{os.getuid()}-{digest}" / "supervisor.sock"
+        return Path(tempfile.gettempdir()) / f"terrarium-{os.getuid()}-{digest}"
 
     def create(self) -> None:
         """Make the folders. Root's state folder may be passed through, because PostgreSQL runs as another user."""
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self.state_dir.chmod(0o711 if os.getuid() == 0 else 0o700)
-        for folder in (self.logs, self.prefect_home):
+        self._near.mkdir(mode=0o700, exist_ok=True)
+        if self._near.stat().st_uid != os.getuid():
+            raise PermissionError(f"{self._near} belongs to another user; remove it.")
+        for folder in (self.logs, self.prefect_home, self.temporary):
             folder.mkdir(mode=0o700, exist_ok=True)
-        if self.supervisor_socket.parent != self.state_dir:
-            self.supervisor_socket.parent.mkdir(mode=0o700, exist_ok=True)
-            if self.supervisor_socket.parent.stat().st_uid != os.getuid():
-                raise PermissionError(f"{self.supervisor_socket.parent} belongs to another user; remove it.")
 
 
 def write_private(path: Path, text: str) -> None:

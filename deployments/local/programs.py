@@ -13,7 +13,7 @@ from deployments.local.credentials import Credentials
 from deployments.local.database_folder import DatabaseFolder
 from deployments.local.environment import (
     build_environment,
-    build_ledger_environment,
+    build_flow_environment,
     build_prefect_server_environment,
 )
 from deployments.local.layout import Layout
@@ -42,13 +42,13 @@ class Program:
 def list_programs(settings: Settings, credentials: Credentials, database: DatabaseFolder) -> list[Program]:
     """All servers in the order of their start; they stop in the reverse order."""
     shared = build_environment(settings, credentials, os.environ)
-    ledger = shared | build_ledger_environment(settings, credentials)
+    flows = build_flow_environment(settings, credentials, os.environ)
     return [
         _postgres(settings, database),
         _emulator(settings, shared),
         _prefect(settings, shared | build_prefect_server_environment(settings, credentials)),
-        _worker(settings, ledger),
-        _api(settings, ledger),
+        _worker(settings, flows),
+        _api(settings, flows),
     ]
 
 

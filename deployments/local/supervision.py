@@ -59,28 +59,33 @@ def update_supervisor(stack: Stack, flow_grace_seconds: float) -> None:
 
 def read_state(stack: Stack, part: str) -> str:
     """The supervisor's word for the state of a part."""
-    with open_supervisor(stack.supervisor_socket) as supervisor:
-        state: str = supervisor.getProcessInfo(part)["statename"]
-        return state
+    return _read_state_and_start(stack, part)[0]
 
 
 def wait_for_health(stack: Stack, part: str, timeout_seconds: float) -> bool:
-    """Whether a part is healthy, now or within the time."""
+    """Whether a part is healthy, now or within the time; not waited for where the supervisor has given it up."""
     deadline = time.monotonic() + timeout_seconds
-    while not (healthy := is_healthy(stack, part)) and time.monotonic() < deadline:
+    while True:
+        state, started_at = _read_state_and_start(stack, part)
+        if state == "RUNNING" and is_healthy(stack, part, started_at):
+            return True
+        if state in SETTLED or time.monotonic() > deadline:
+            return False
         time.sleep(POLL_SECONDS)
-    return healthy
 
 
 def start_part(stack: Stack, part: str, timeout_seconds: float) -> None:
     """Start a part and wait until it is healthy. PermanentError with the end of its log where it is not in time."""
     with open_supervisor(stack.supervisor_socket) as supervisor:
         supervisor.startProcess(part, False)
-    deadline = time.monotonic() + timeout_seconds
-    while not is_healthy(stack, part):
-        if (state := read_state(stack, part)) in SETTLED or time.monotonic() > deadline:
-            raise _describe_failure(stack, part, state)
-        time.sleep(POLL_SECONDS)
+    if not wait_for_health(stack, part, timeout_seconds):
+        raise _describe_failure(stack, part)
+
+
+def _read_state_and_start(stack: Stack, part: str) -> tuple[str, float]:
+    with open_supervisor(stack.supervisor_socket) as supervisor:
+        row = supervisor.getProcessInfo(part)
+        return row["statename"], row["start"]
 
 
 def stop_part(stack: Stack, part: str, flow_grace_seconds: float) -> None:
@@ -119,10 +124,11 @@ def _list_family(pid: int) -> list[psutil.Process]:
     return [process, *list_descendants([process])]
 
 
-def _describe_failure(stack: Stack, part: str, state: str) -> PermanentError:
+def _describe_failure(stack: Stack, part: str) -> PermanentError:
     log = stack.state_dir / "logs" / f"{part}.log"
     end = log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
     lines = "".join(f"\n  {line}" for line in end)
+    state = read_state(stack, part)
     return PermanentError(
         f"{part} did not become healthy; the supervisor calls it {state}. The end of its log:{lines}\n",
         f"The whole log is {log}. Mend the cause and run `make up` again.",

@@ -5,16 +5,18 @@ import os
 import time
 from collections.abc import Callable
 
-from blocks.settings import Settings
+from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
-from deployments.local.environment import build_environment, build_ledger_environment, database_url
+from deployments.local.environment import build_own_environment, database_url
 from deployments.local.layout import write_private
 from deployments.local.ports import check_port
 from deployments.local.postgres import create_cluster
+from deployments.local.prefect_pages import restrict_pages
 from deployments.local.processes import end_processes, find_processes
 from deployments.local.programs import Program, render_supervisor
 from deployments.local.supervision import (
+    SETTLED,
     is_supervisor_running,
     read_state,
     start_part,
@@ -37,10 +39,10 @@ def start_stack(settings: Settings, report: Report) -> Stack:
     From here on this process has the stack's environment in place of the user's.
     """
     blueprint = draw_blueprint(settings)
-    environment = build_environment(settings, blueprint.credentials, os.environ)
-    environment |= build_ledger_environment(settings, blueprint.credentials)
+    environment = build_own_environment(blueprint.settings, blueprint.credentials, os.environ)
     os.environ.clear()
     os.environ.update(environment)
+    read_settings.cache_clear()
     _start_supervision(blueprint, report)
     for program in blueprint.programs:
         _bring_up(blueprint, program, report)
@@ -69,7 +71,7 @@ def _start_supervision(blueprint: Blueprint, report: Report) -> None:
 def _bring_up(blueprint: Blueprint, program: Program, report: Report) -> None:
     """Leave a healthy server alone, start one that stands, start anew one that does not answer."""
     stack, began = blueprint.stack, time.monotonic()
-    if read_state(stack, program.name) == "RUNNING":
+    if read_state(stack, program.name) not in SETTLED:
         if wait_for_health(stack, program.name, PATIENCE_SECONDS):
             return report(f"{program.name} is running on port {program.port}.")
         stop_part(stack, program.name, blueprint.settings.stop_timeout_seconds)
@@ -91,6 +93,7 @@ def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
     """Prefect is imported only now: it reads its settings from the environment when it is imported."""
     from deployments.local.registration import register_deployments
 
+    restrict_pages(blueprint.settings)
     if changed := asyncio.run(register_deployments()):
         report(f"Deployments registered: {', '.join(changed)}.")
 

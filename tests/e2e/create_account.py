@@ -12,9 +12,10 @@ ACCOUNT_ID = "333333333333"
 
 
 def create_account(name: str) -> None:
-    """Make the key and the buckets and save the block, where no account of that name is registered."""
-    if load_known(name) is None:
-        bootstrap(describe_account(read_settings(), name, ACCOUNT_ID)).save(name)
+    """Make the key and the buckets and save the block, where there is no account of that name that has them."""
+    known = load_known(name)
+    if known is None or not known.is_bootstrapped():
+        bootstrap(describe_account(read_settings(), name, ACCOUNT_ID)).save(name, overwrite=True)
 
 
 if __name__ == "__main__":

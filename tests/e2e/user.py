@@ -101,9 +101,13 @@ class User:
         return self.terrarium("runs", "show", run_id, "--json").answer
 
     def read_environment(self, name: str) -> dict[str, Any]:
-        """An environment as the list shows it."""
-        rows = self.terrarium("env", "list", "--json").answer["environments"]
-        return next(row for row in rows if row["name"] == name)
+        """An environment as the list shows it; without a status where it is not there."""
+        return next((row for row in self.list_environments() if row["name"] == name), {"status": None})
+
+    def list_environments(self) -> list[dict[str, Any]]:
+        """All environments."""
+        found: list[dict[str, Any]] = self.terrarium("env", "list", "--json").answer["environments"]
+        return found
 
     @staticmethod
     def command(*arguments: str) -> Sequence[str]:

@@ -3,15 +3,16 @@
 import os
 import signal
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+
+import psutil
 
 from blocks.ledger import RunRow
 from domain.changes import Changes, Counts
 from domain.status import Operation
 from tests.flow_steps import check_what_is_left, every_step_can_fail, every_step_can_repeat
 from tests.flow_world import PARTS, World, wait_for
-
-pytest_plugins = ["tests.flow_world"]
 
 PROVISION = ("apply_infrastructure", "verify_infrastructure", "publish_report")
 PLAN = ("save_plan", "publish_report")
@@ -82,7 +83,7 @@ def test_a_person_sees_steps_progress_and_report_in_prefect(world: World, name: 
 
 
 def test_a_new_environment_that_fails_is_continued(world: World, name: str) -> None:
-    """The error names the part and the way out, the rest exists and is listed; mended, the next apply makes it ready."""
+    """The error names part and way out, what exists is listed; mended, the next apply makes the environment ready."""
     version = world.add_spec(name, rehearsal={"fail": ["secrets"]})
     before = world.observe(name)
     failed = world.run("provision", name, version)
@@ -138,6 +139,17 @@ def test_a_plan_that_cannot_be_recorded_is_not_kept(world: World, name: str) -> 
     assert (run.status, run.environment_status) == ("failed", None)
     assert [(step.name, step.outcome) for step in world.steps(run.run_id)] == [("save_plan", "undone")]
     assert world.observe(name)["plans"] == []
+
+
+def test_a_failed_run_can_be_tried_again_in_prefect(world: World, name: str) -> None:
+    """Prefect's Retry is a second attempt of the same run: the plan that was undone is there again."""
+    with world.faults.order(name, "save_plan", "end"):
+        failed = world.run("plan", name, world.add_spec(name))
+    assert (failed.status, failed.attempt, world.observe(name)["plans"]) == ("failed", 1, [])
+    again = world.retry("plan", failed.run_id)
+    assert (again.run_id, again.status, again.attempt) == (failed.run_id, "succeeded", 2)
+    assert again.report is not None
+    assert world.observe(name)["plans"] == [f"plans/{name}/{again.report['plan_id']}"]
 
 
 def plan(world: World, name: str, version: int) -> str:
@@ -212,6 +224,19 @@ def test_a_loss_beyond_the_limit_is_refused(world: World, name: str) -> None:
     assert (world.observe(name), world.status(name)) == (before, "ready")
 
 
+def test_an_environment_does_not_move(world: World, name: str) -> None:
+    """Another region would leave everything behind where nobody looks for it: refused, for a plan too."""
+    world.make(name, data={})
+    before = world.observe(name)
+    version = world.add_spec(name, data={}, region="eu-west-1")
+    for word in ("plan", "provision"):
+        run = world.run(word, name, version)
+        assert (run.status, run.environment_status) == ("refused", None)
+        assert "eu-central-1" in run.error
+        assert "eu-west-1" in run.error
+    assert (world.observe(name), world.status(name)) == (before, "ready")
+
+
 def test_a_run_without_a_spec_is_on_record(world: World, name: str) -> None:
     """No file and no such version: the run failed, says why, and the ledger knows no such environment."""
     for version, reason in ((None, f"no file environments/{name}.yaml"), (7, f"no version 7 of a spec for {name}")):
@@ -231,7 +256,7 @@ def test_a_cancelled_apply_ends_in_order(world: World, name: str) -> None:
     assert (run.status, run.environment_status) == ("cancelled", "failed")
     left = world.observe(name)
     assert "terraform_data.key" in left["resources"]
-    assert (left["lock"], world.is_clean(run.run_id)) == ([], True)
+    assert (left["is_locked"], world.is_clean(run.run_id)) == (False, True)
     wait_for("Prefect says so too", lambda: world.prefect.read_run(queued.run_id).status == "cancelled")  # type: ignore[union-attr]
     again = world.run("provision", name, world.add_spec(name))
     assert (again.environment_status, world.parts(name)) == ("ready", list(PARTS))
@@ -241,7 +266,7 @@ def test_a_killed_apply_ends_in_order_and_the_next_run_converges(world: World, n
     """SIGKILL of the flow's process: Terraform ends by itself, writes its state and releases its lock."""
     queued = world.start("provision", name, world.add_spec(name, rehearsal={"slow_seconds": {"logs": 120}}))
     os.kill(wait_for_slow_part(world, queued.run_id, "logs"), signal.SIGKILL)
-    wait_for("Terraform has released its lock", lambda: world.observe(name)["lock"] == [])
+    wait_for("Terraform has released its lock", lambda: not world.observe(name)["is_locked"])
     assert "terraform_data.key" in world.observe(name)["resources"]
     wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]
     assert world.status(name) == "provisioning"
@@ -250,4 +275,15 @@ def test_a_killed_apply_ends_in_order_and_the_next_run_converges(world: World, n
 
 
 def test_a_lock_of_a_killed_terraform_is_broken_by_the_next_run(world: World, name: str) -> None:
-    """Flow and Terraform are killed together, so the lock stays; its holder is provably dead, so the next run goes on."""
+    """Flow and Terraform are killed together, so the lock stays; its holder is provably dead: the next run goes on."""
+    queued = world.start("provision", name, world.add_spec(name, rehearsal={"slow_seconds": {"logs": 120}}))
+    flow = psutil.Process(wait_for_slow_part(world, queued.run_id, "logs"))
+    flow.suspend()
+    for process in [*flow.children(recursive=True), flow]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]
+    assert world.observe(name)["is_locked"]
+    again = world.run("provision", name, world.add_spec(name))
+    assert (again.environment_status, world.parts(name)) == ("ready", list(PARTS))
+    assert not world.observe(name)["is_locked"]

@@ -86,7 +86,9 @@ def open_account(endpoint_url: str, account_id: str) -> AwsAccount:
 
 def bootstrap(account: AwsAccount) -> AwsAccount:
     """Key and buckets, by a few calls: what infra/terraform/bootstrap makes takes Terraform 20 seconds."""
-    key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    kms = account.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/terrarium", TargetKeyId=key)
     s3 = account.client("s3")
     for bucket in (account.state_bucket, account.vault_bucket):
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -5,7 +5,7 @@ import pytest
 from blocks.environment_files import read_declared
 from domain.changes import Change, Changes
 from domain.errors import RefusedError
-from domain.provision import Observed, classify_failure, decide_plan_run, decide_provision
+from domain.provision import Observed, classify_failure, decide_plan_run, decide_provision, refuse_move
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
 
@@ -68,6 +68,16 @@ def test_a_plan_run_shows_even_what_would_be_refused(spec: EnvironmentSpec) -> N
     assert save.name == "save_plan"
     assert save.undo is not None
     assert save.undo.arguments == {"plan_id": save.arguments["plan_id"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "place"), [("account", "another"), ("region", "eu-west-3"), ("cloud", "terraform_data")]
+)
+def test_an_environment_does_not_move(spec: EnvironmentSpec, key: str, place: str) -> None:
+    """The refusal tells both places; any other change is no move."""
+    with pytest.raises(RefusedError, match=f"lives in .*{getattr(spec, key)}.*says .*{place}"):
+        refuse_move(spec.model_copy(update={key: place}), lives=spec)
+    refuse_move(spec.model_copy(update={"cost_centre": "another"}), lives=spec)
 
 
 def test_the_id_of_a_plan_names_what_was_seen(spec: EnvironmentSpec) -> None:

@@ -22,6 +22,13 @@ module "key" {
   region     = var.region
 }
 
+# The account's key outlives the environment, and so does the final snapshot: under the environment's own key it could be
+# read for another week.
+data "aws_kms_alias" "account" {
+  count = try(var.database.keep_final_snapshot, false) ? 1 : 0
+  name  = "alias/terrarium"
+}
+
 module "network" {
   source             = "../../modules/aws/network"
   count              = var.network == null ? 0 : 1
@@ -36,13 +43,15 @@ module "network" {
 }
 
 module "database" {
-  source      = "../../modules/aws/database"
-  count       = var.database == null ? 0 : 1
-  name        = local.name
-  secret_name = "terrarium/${var.environment}/database-g${var.generation}"
-  generation  = var.generation
-  settings    = var.database
-  key_arn     = module.key.arn
+  source             = "../../modules/aws/database"
+  count              = var.database == null ? 0 : 1
+  name               = local.name
+  secret_name        = "terrarium/${var.environment}/database-g${var.generation}"
+  generation         = var.generation
+  settings           = var.database
+  key_arn            = module.key.arn
+  storage_key_arn    = try(data.aws_kms_alias.account[0].target_key_arn, module.key.arn)
+  log_retention_days = var.log_retention_days
   network = {
     id         = module.network[0].id
     cidr       = module.network[0].cidr

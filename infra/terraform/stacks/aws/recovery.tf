@@ -33,6 +33,7 @@ module "database_replica" {
   instance_class        = var.database.instance_class
   is_deletion_protected = var.database.is_deletion_protected
   key_arn               = module.recovery_key[0].arn
+  log_retention_days    = var.log_retention_days
   network = {
     id         = module.recovery_network[0].id
     cidr       = module.recovery_network[0].cidr

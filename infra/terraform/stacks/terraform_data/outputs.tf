@@ -49,6 +49,6 @@ output "secret_names" {
 }
 
 output "dns_zone" {
-  description = "The zone and the name servers to delegate it to, or null."
+  description = "The zone and the name servers to delegate it to. Terraform leaves the output out where there is none."
   value       = one([for zone in terraform_data.dns : { id = zone.id, name = var.dns.zone, name_servers = ["ns.invalid"] }])
 }

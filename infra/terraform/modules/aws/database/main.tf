@@ -34,6 +34,15 @@ variable "key_arn" {
   type = string
 }
 
+variable "storage_key_arn" {
+  description = "Of the data, and so of its snapshots: a snapshot is lost with its key."
+  type        = string
+}
+
+variable "log_retention_days" {
+  type = number
+}
+
 ephemeral "aws_secretsmanager_random_password" "new" {
   password_length     = 32
   exclude_punctuation = true
@@ -57,6 +66,18 @@ resource "aws_secretsmanager_secret_version" "password" {
 ephemeral "aws_secretsmanager_secret_version" "password" {
   secret_id  = aws_secretsmanager_secret.password.id
   version_id = aws_secretsmanager_secret_version.password.version_id
+}
+
+locals {
+  logs = ["postgresql", "upgrade"]
+}
+
+# RDS would make these groups itself, without a key and for ever.
+resource "aws_cloudwatch_log_group" "this" {
+  for_each          = toset(local.logs)
+  name              = "/aws/rds/instance/${var.name}/${each.key}"
+  kms_key_id        = var.key_arn
+  retention_in_days = var.log_retention_days
 }
 
 resource "aws_db_subnet_group" "this" {
@@ -97,7 +118,7 @@ resource "aws_db_instance" "this" {
   max_allocated_storage = var.settings.storage_gib * 2
   storage_type          = "gp3"
   storage_encrypted     = true
-  kms_key_id            = var.key_arn
+  kms_key_id            = var.storage_key_arn
 
   db_subnet_group_name                = aws_db_subnet_group.this.name
   vpc_security_group_ids              = [aws_security_group.this.id]
@@ -106,7 +127,7 @@ resource "aws_db_instance" "this" {
   iam_database_authentication_enabled = true
   auto_minor_version_upgrade          = true
   copy_tags_to_snapshot               = true
-  enabled_cloudwatch_logs_exports     = ["postgresql", "upgrade"]
+  enabled_cloudwatch_logs_exports     = local.logs
   performance_insights_enabled        = true
   performance_insights_kms_key_id     = var.key_arn
 
@@ -115,6 +136,8 @@ resource "aws_db_instance" "this" {
   skip_final_snapshot       = !var.settings.keep_final_snapshot
   final_snapshot_identifier = "${var.name}-g${var.generation}-final"
   delete_automated_backups  = true
+
+  depends_on = [aws_cloudwatch_log_group.this]
 }
 
 output "id" {

@@ -38,6 +38,22 @@ variable "key_arn" {
   type = string
 }
 
+variable "log_retention_days" {
+  type = number
+}
+
+locals {
+  logs = ["postgresql", "upgrade"]
+}
+
+# RDS would make these groups itself, without a key and for ever.
+resource "aws_cloudwatch_log_group" "this" {
+  for_each          = toset(local.logs)
+  name              = "/aws/rds/instance/${var.name}/${each.key}"
+  kms_key_id        = var.key_arn
+  retention_in_days = var.log_retention_days
+}
+
 resource "aws_db_subnet_group" "this" {
   name        = var.name
   description = "Private subnets of ${var.name} in the recovery region"
@@ -73,7 +89,7 @@ resource "aws_db_instance" "this" {
   publicly_accessible             = false
   auto_minor_version_upgrade      = true
   copy_tags_to_snapshot           = true
-  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
+  enabled_cloudwatch_logs_exports = local.logs
   performance_insights_enabled    = true
   performance_insights_kms_key_id = var.key_arn
 
@@ -81,6 +97,8 @@ resource "aws_db_instance" "this" {
 
   deletion_protection = var.is_deletion_protected
   skip_final_snapshot = true # the primary's holds the same data
+
+  depends_on = [aws_cloudwatch_log_group.this]
 }
 
 output "id" {

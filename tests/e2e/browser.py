@@ -1,0 +1,56 @@
+"""A real browser on Prefect's pages. What it asks of whom is kept, and it reaches nothing but loopback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PAGE_MILLISECONDS = 30_000
+#: Prefect's two UIs, by the path below which each is.
+UIS = {"v1": "", "v2": "/v2"}
+
+
+@dataclass
+class Window:
+    """One page at Prefect's address. `hosts` are all that the pages sent anything to."""
+
+    page: Page
+    url: str
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, path: str, ui: str) -> None:
+        """Go to a path of one of the UIs."""
+        self.page.goto(f"{self.url}{UIS[ui]}{path}")
+
+    def shows(self, text: str) -> None:
+        """Wait until the text stands there for a person to see; TimeoutError where it does not."""
+        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def press(self, name: str) -> None:
+        """Click what has exactly this text: a link, a button, a tab, an entry of a menu."""
+        self.page.get_by_text(name, exact=True).locator("visible=true").last.click()
+
+
+@contextmanager
+def open_window(program: Path, url: str, folder: Path) -> Iterator[Window]:
+    """A window of a browser of its own; its last picture stays in `folder`, for a test that fails."""
+    with sync_playwright() as playwright:
+        rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, rules])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PAGE_MILLISECONDS)
+        window = Window(page, url)
+        page.on("request", lambda request: window.hosts.add(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: window.hosts.add(urlsplit(socket.url).netloc))
+        try:
+            yield window
+            page.screenshot(path=folder / "window.png", full_page=True)
+        finally:
+            browser.close()

@@ -1,0 +1,54 @@
+"""A person in Prefect's UI: starts a provision from the generated form and watches it, in a real browser."""
+
+import pytest
+
+from tests.e2e.browser import Window
+from tests.e2e.user import User
+
+ENVIRONMENT = "sandbox"
+STEPS = ("init_terraform", "plan_infrastructure", "apply_infrastructure", "verify_infrastructure", "publish_report")
+RUN_MILLISECONDS = 240_000
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lifetime")]  # which lives meanwhile
+
+
+def test_a_provision_from_the_form(user: User, window: Window) -> None:
+    """The form says what to type; the run ends well; its steps, progress and report are there, in both UIs.
+
+    It is the AWS stack: what stands on the account's side is asked by the run itself. No page calls outside.
+    """
+    page = window.page
+    page.goto(window.url)  # the dashboard of the UI that Prefect prefers
+    window.press("Deployments")
+    window.press("provision")
+    page.get_by_role("button", name="Run", exact=True).click()
+    window.press("Custom run")
+    window.shows("Name of the environment, such as sandbox")
+    page.get_by_label("environment", exact=True).fill(ENVIRONMENT)
+    window.press("Submit")
+    window.press("View run")
+    window.shows(f"provision {ENVIRONMENT}")
+    run_id = page.url.partition("/runs/flow-run/")[2][:36]
+    page.get_by_role("tab", name="Artifacts").click()
+    window.shows(f"progress-{ENVIRONMENT}")
+    page.get_by_text("Completed", exact=True).first.wait_for(timeout=RUN_MILLISECONDS)
+
+    run = user.read_run(run_id)
+    assert (run["status"], run["actor"], run["environment"]) == ("succeeded", "prefect-ui", ENVIRONMENT)
+    assert user.read_environment(ENVIRONMENT)["status"] == "ready"
+    _look_at_run(window, run_id)
+    assert window.hosts == {window.url.removeprefix("http://")}
+    user.terrarium("env", "destroy", ENVIRONMENT, "--yes", "--no-wait")
+
+
+def _look_at_run(window: Window, run_id: str) -> None:
+    """Steps and artifacts as each UI shows them, and the report itself."""
+    for ui in ("v1", "v2"):
+        window.open(f"/runs/flow-run/{run_id}", ui)
+        window.press("Task Runs")
+        for step in STEPS:
+            window.shows(step)
+        window.press("Artifacts")
+        window.shows(f"progress-{ENVIRONMENT}")
+        window.press(f"report-{ENVIRONMENT}")
+        window.shows(f"report-{ENVIRONMENT}")
