@@ -62,7 +62,8 @@ help:  ## List these targets.
 
 # One stamp for each group of uv.lock. PostgreSQL's programs come from the system, else from the locked wheel.
 .venv/.group-%: pyproject.toml uv.lock | $(UV)
-	@$(SYNC) --python "$(PYTHON)" --group $*
+	@echo "Installing what uv.lock says for: $*."
+	@$(SYNC) --quiet --python "$(PYTHON)" --group $*
 	@$(BIN)/python -c $(FIND_POSTGRES) 2>/dev/null || $(SYNC) --python "$(PYTHON)" --group $* --group postgres
 	@touch $@
 

@@ -7,7 +7,7 @@ from prefect import task
 
 from blocks.inventory import LISTINGS, observe_inventory
 from domain.changes import Changes
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TemporaryError
 from domain.remains import classify_remains, find_missing
 from domain.state import find_buckets, read_resources
 from tasks.ledger import ledger
@@ -21,6 +21,8 @@ PLAN_HOURS = 24
 LISTED_CLOUDS = frozenset({"aws"})
 #: The module of the stack that makes the media bucket and its replica.
 MEDIA = "media"
+#: AWS lists what was removed, and its tags, for up to a minute: what is still there is looked for again.
+LISTED_LATE = REPEATABLE | {"retry_delay_seconds": [5, 15, 40]}
 
 
 @task(**REPEATABLE)
@@ -75,7 +77,7 @@ def empty_media(run: Run) -> dict[str, Any]:
     return {"emptied_versions": sum(run.account.empty_bucket(bucket, region) for bucket, region in buckets)}
 
 
-@task(**REPEATABLE)
+@task(**LISTED_LATE)
 def verify_removal(run: Run) -> dict[str, Any]:
     """Count what the account still holds of the environment: nothing but what stays on purpose, each one named."""
     if run.spec.cloud not in LISTED_CLOUDS:
@@ -84,7 +86,7 @@ def verify_removal(run: Run) -> dict[str, Any]:
     found = classify_remains(inventory, run.environment, ledger().read_resource_ids(run.environment))
     if found.unexpected:
         names = ", ".join(map(str, found.unexpected))
-        raise PermanentError(
+        raise TemporaryError(
             f"{run.environment}: {len(found.unexpected)} of its resources are still there: {names}.",
             f"Remove what holds them, then destroy again: `terrarium env destroy {run.environment}`.",
         )

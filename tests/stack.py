@@ -20,7 +20,7 @@ from deployments.local.environment import build_own_environment
 from deployments.local.layout import Layout
 from domain.errors import PermanentError
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,8 @@ def _check_stack(settings: Settings) -> Iterator[Check]:
             detail=part.state if part.is_healthy else f"{part.state}, does not answer as it should",
             resolution=f"Read {log}, then run `make up`, which starts what is not running.",
         )
-    if stack and any(part.name == "emulator" and part.is_healthy for part in parts):
+    healthy = {part.name for part in parts if part.is_healthy}
+    if stack and {"emulator", "prefect"} <= healthy and not stack.prefect_has_password:
         yield _check_accounts(stack)
 
 
@@ -155,15 +156,17 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _check_accounts(stack: Stack) -> Check:
-    """The emulator forgets everything when it restarts; an account that is bootstrapped has a state bucket."""
-    try:
-        found = httpx.get(f"{stack.emulator_url}/moto-api/data.json", timeout=10, trust_env=False).json()
-    except (httpx.HTTPError, ValueError):  # while resources are made its lists change under its hands
-        found = {"s3": {"FakeBucket": []}}
-    buckets = [bucket["name"] for bucket in found["s3"]["FakeBucket"] if bucket["name"].startswith("terrarium-state-")]
+    """The emulator forgets everything when it restarts; an account that is bootstrapped has its state bucket."""
+    wanted = {"block_types": {"slug": {"any_": ["terrarium-aws-account"]}}}
+    with httpx.Client(timeout=10, trust_env=False) as client:
+        found = client.post(f"{stack.prefect_url}/api/block_documents/filter", json=wanted).json()
+        accounts = {row["name"]: row["data"] for row in found if row["data"]["kind"] == "emulator"}
+        answers = {name: client.head(f"{stack.emulator_url}/{it['state_bucket']}") for name, it in accounts.items()}
+    lost = sorted(name for name, answer in answers.items() if answer.status_code == httpx.codes.NOT_FOUND)
+    missing = f"the emulator was restarted and has forgotten {', '.join(lost)}" if lost else "none is registered"
     return Check(
         summary="emulator's accounts",
-        ok=bool(buckets),
-        detail=", ".join(sorted(buckets)) or "no state bucket seen: the emulator was restarted, or is busy",
+        ok=bool(accounts) and not lost,
+        detail=missing if lost or not accounts else ", ".join(sorted(accounts)),
         resolution="Run `make up`: it bootstraps them, and makes their environments again.",
     )

@@ -1,6 +1,7 @@
 """The two accounts of the local stack, both on the emulator: registered as blocks, bootstrapped by their HCL."""
 
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from blocks.aws import AwsAccount
@@ -26,20 +27,22 @@ def describe_account(settings: Settings, name: str, account_id: str) -> AwsAccou
     )
 
 
-def prepare_accounts(settings: Settings) -> list[str]:
-    """Bootstrap both accounts and register their blocks; the names of those that were not ready before.
+def prepare_accounts(settings: Settings, report: Callable[[str], None]) -> None:
+    """Bootstrap the accounts that are not ready, and register their blocks.
 
     Side by side, because one takes 75 s: a minute of it is the AWS provider waiting for S3's lifecycle rules.
     """
     described = [describe_account(settings, name, account_id) for name, account_id in ACCOUNT_IDS.items()]
     unready = [account for account in described if not _is_ready(account)]
+    if unready:
+        names = ", ".join(account.name for account in unready)
+        report(f"Bootstrapping the accounts {names}, side by side: about 80 s.")
     with ThreadPoolExecutor(len(ACCOUNT_IDS)) as pool:
         folder = settings.state_dir / "bootstrap"
         made = [pool.submit(bootstrap_account, it, RECOVERY_REGION, folder / it.name) for it in unready]
     for account in made:
         account.result().save(account.result().name, overwrite=True)
         shutil.rmtree(folder / account.result().name)
-    return [account.name for account in unready]
 
 
 def _is_ready(account: AwsAccount) -> bool:

@@ -18,6 +18,7 @@ from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.rds.models import DBInstance, RDSBackend
 from moto.s3.responses import S3Response
 from moto.sqs.models import Queue
+from werkzeug.datastructures import Headers
 
 
 def apply_fixes() -> None:
@@ -28,6 +29,7 @@ def apply_fixes() -> None:
         give_replicas_their_own_place,
         forget_replicas_by_either_name,
         skip_conditional_denials,
+        take_copies_into_locked_buckets,
         keep_replication_rules,
         answer_redrive_policies_as_put,
         remember_eks_choices,
@@ -93,6 +95,19 @@ def skip_conditional_denials() -> None:
         return judge(self, *args, **kwargs)
 
     IAMPolicyStatement.is_action_permitted = judge_unconditional
+
+
+def take_copies_into_locked_buckets() -> None:
+    """Mend s3:CopyObject into a bucket with a retention: moto asks for the checksum of a body, and a copy has none."""
+    put = S3Response._key_response_put
+
+    @functools.wraps(put)
+    def put_or_copy(self: S3Response, query: dict[str, Any], key_name: str) -> Any:
+        if "x-amz-copy-source" in self.headers:
+            self.headers = Headers([*self.headers.items(), ("Content-MD5", "none")])
+        return put(self, query, key_name)
+
+    S3Response._key_response_put = put_or_copy
 
 
 def keep_replication_rules() -> None:

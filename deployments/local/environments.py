@@ -27,9 +27,7 @@ def make_environments(settings: Settings, report: Report) -> None:
 
     Only what an emulator forgot is ever marked as lost, so nothing of a real account is made again by itself.
     """
-    report("Looking at the accounts; bootstrapping both the first time takes about 80 s.")
-    if names := prepare_accounts(settings):
-        report(f"Accounts bootstrapped: {', '.join(names)}.")
+    prepare_accounts(settings, report)
     with open_ledger(os.environ["TERRARIUM_LEDGER_URL"]) as ledger:
         mark_forgotten(ledger, load_known)
         known = {row.name: row for row in ledger.list_environments()}
@@ -37,7 +35,9 @@ def make_environments(settings: Settings, report: Report) -> None:
         if name != FIRST:
             report(f"The emulator forgot {name}: it is being made again, `terrarium env list` shows when it is ready.")
             _apply(name, "--no-wait")
-    if FIRST not in known or known[FIRST].status != EnvironmentStatus.READY:
+    if FIRST in known and known[FIRST].status == EnvironmentStatus.READY:
+        report(f"{FIRST} is ready.")
+    else:
         report(f"Making {FIRST}, as environments/{FIRST}.yaml says:")
         _apply(FIRST)
 

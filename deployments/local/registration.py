@@ -10,6 +10,7 @@ from importlib import import_module
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import VersionInfo
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
@@ -25,7 +26,9 @@ async def register_deployments() -> list[str]:
         deployments = [_describe_deployment(deployed) for deployed in DEPLOYMENTS]
         changed = [deployment for deployment in deployments if not await _is_registered(client, deployment)]
         for deployment in changed:
-            await deployment.aapply(work_pool_name=WORK_POOL)
+            # Named here, because Prefect would take the version from git where the checkout is one.
+            version = VersionInfo(type="terrarium:digest", version=str(deployment.version))
+            await deployment.aapply(work_pool_name=WORK_POOL, version_info=version)
         return [deployment.name for deployment in changed]
 
 

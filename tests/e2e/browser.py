@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, sync_playwright
 
 FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)  # fmt: skip
 PAGE_MILLISECONDS = 30_000
 #: Prefect's two UIs, by the path below which each is.
 UIS = {"v1": "", "v2": "/v2"}
@@ -29,9 +30,9 @@ class Window:
         """Go to a path of one of the UIs."""
         self.page.goto(f"{self.url}{UIS[ui]}{path}")
 
-    def shows(self, text: str) -> None:
+    def shows(self, text: str, within_milliseconds: int = PAGE_MILLISECONDS) -> None:
         """Wait until the text stands there for a person to see; TimeoutError where it does not."""
-        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+        self.page.get_by_text(text).locator("visible=true").first.wait_for(timeout=within_milliseconds)
 
     def press(self, name: str) -> None:
         """Click what has exactly this text: a link, a button, a tab, an entry of a menu."""
@@ -42,8 +43,7 @@ class Window:
 def open_window(program: Path, url: str, folder: Path) -> Iterator[Window]:
     """A window of a browser of its own; its last picture stays in `folder`, for a test that fails."""
     with sync_playwright() as playwright:
-        rules = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, rules])
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(PAGE_MILLISECONDS)
         window = Window(page, url)

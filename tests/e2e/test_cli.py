@@ -27,7 +27,7 @@ def shop(user: User) -> str:
 @pytest.fixture
 def slow_run(user: User) -> Iterator[str]:
     """A run whose apply has begun and takes its time; it is stopped afterwards where it goes on."""
-    ended = user.terrarium("env", "apply", user.write("slow", SLOW), "--yes", "--timeout", "1", "--json")
+    ended = user.terrarium("env", "apply", user.write("long", SLOW), "--yes", "--timeout", "1", "--json")
     run_id = ended.answer["run_id"]
     try:
         assert ended.code == 124
@@ -109,11 +109,11 @@ def test_a_run_outlives_its_command(user: User, slow_run: str) -> None:
     wait_for("it is cancelled", lambda: user.read_run(slow_run)["status"] == "cancelled", RUN_SECONDS)
     told, _ = following.communicate(timeout=RUN_SECONDS)
     assert following.returncode == 0
-    assert "Beginning flow run 'provision slow'" in told
-    assert user.read_environment("slow")["status"] == "failed"
-    user.write("slow")  # the next one is quick: a retry takes the same spec version, an apply the file
-    assert user.terrarium("env", "apply", "slow.yaml", "--yes", "--json").answer["status"] == "succeeded"
-    assert user.read_environment("slow")["resources"] == 4
+    assert "Beginning flow run 'provision long'" in told
+    assert user.read_environment("long")["status"] == "failed"
+    user.write("long")  # the next one is quick: a retry takes the same spec version, an apply the file
+    assert user.terrarium("env", "apply", "long.yaml", "--yes", "--json").answer["status"] == "succeeded"
+    assert user.read_environment("long")["resources"] == 4
 
 
 def test_retry_is_a_new_run_of_the_same_version(user: User) -> None:

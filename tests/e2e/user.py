@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blocks.settings import CHECKOUT
 from tests.stack import LocalStack
 
 COMMAND_SECONDS = 180
@@ -73,7 +72,7 @@ class User:
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.folder)
-            os.execve(sys.executable, self.command(*arguments), self.environment)
+            os.execve(sys.executable, self.command(*arguments), self.environment)  # noqa: S606 - the child is this command
         shown, is_answered = "", False
         while piece := _read_terminal(terminal):
             shown += piece

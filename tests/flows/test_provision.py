@@ -253,7 +253,7 @@ def test_a_cancelled_apply_ends_in_order(world: World, name: str) -> None:
     wait_for_slow_part(world, queued.run_id, "logs")
     world.prefect.cancel_run(queued.run_id)
     run = wait_for_end(world, queued.run_id)
-    assert (run.status, run.environment_status) == ("cancelled", "failed")
+    assert (run.status, run.environment_status) == ("cancelled", "failed"), run.error
     left = world.observe(name)
     assert "terraform_data.key" in left["resources"]
     assert (left["is_locked"], world.is_clean(run.run_id)) == (False, True)

@@ -91,8 +91,12 @@ def bootstrap(account: AwsAccount) -> AwsAccount:
     kms.create_alias(AliasName="alias/terrarium", TargetKeyId=key)
     s3 = account.client("s3")
     for bucket in (account.state_bucket, account.vault_bucket):
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        place = {"LocationConstraint": REGION}
+        is_vault = bucket == account.vault_bucket
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=is_vault)
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    lock = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}}
+    s3.put_object_lock_configuration(Bucket=account.vault_bucket, ObjectLockConfiguration=lock)
     return account.model_copy(update={"kms_key_id": key})
 
 
