@@ -13,7 +13,7 @@ from domain.teardown import Leftover
 
 
 class Made(BaseModel):
-    """What a provisioning run has to report."""
+    """What a provisioning run has to report, or with `is_plan` the run that only looked at what would change."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,15 +22,14 @@ class Made(BaseModel):
     outputs: dict[str, str]
     critical_path: tuple[Event, ...]
     gaps: tuple[Gap, ...]
+    is_plan: bool = False
 
 
 def render_made(spec: EnvironmentSpec, made: Made) -> str:
     """The report of a provisioning or plan run."""
-    counts = made.changes.counts
     return "\n".join(
         [
-            f"# {spec.name}: {len(made.resource_types)} resources",
-            f"{counts.add} added, {counts.change} changed, {counts.destroy} destroyed by this run.",
+            *_headline(spec.name, made),
             "",
             *_table(
                 ("what", "value"),
@@ -53,6 +52,15 @@ def render_made(spec: EnvironmentSpec, made: Made) -> str:
             *_section("Not made", ("what", "why", "way"), [(g.summary, g.detail, g.resolution) for g in made.gaps]),
         ]
     )
+
+
+def _headline(name: str, made: Made) -> tuple[str, str]:
+    counts = made.changes.counts
+    if made.is_plan:
+        changes = f"{counts.add} to add, {counts.change} to change, {counts.destroy} to destroy."
+        return f"# {name}: a plan, nothing was changed", changes
+    changes = f"{counts.add} added, {counts.change} changed, {counts.destroy} destroyed by this run."
+    return f"# {name}: {len(made.resource_types)} resources", changes
 
 
 def render_removed(spec: EnvironmentSpec, destroyed: int, leftovers: Iterable[Leftover], found: Iterable[str]) -> str:

@@ -11,10 +11,18 @@ from domain.gaps import list_gaps
 from domain.progress import find_critical_path
 from domain.report import Made, render_made, render_removed
 from domain.state import read_dependencies, read_outputs, read_resources
+from domain.status import Operation
 from domain.teardown import list_leftovers
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run
+
+#: What stands beside the report in Prefect's list of artifacts.
+DESCRIPTIONS = {
+    Operation.PLAN: "What applying would change.",
+    Operation.PROVISION: "What was made, what decided how long it took, and who pays.",
+    Operation.TEARDOWN: "What was removed, and what stays.",
+}
 
 
 @task(**REPEATABLE)
@@ -31,9 +39,11 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         outputs={name: str(address) for name, address in endpoints.items() if address},
         critical_path=tuple(find_critical_path(ledger().read_journal(run.run_id), read_dependencies(resources))),
         gaps=gaps,
+        is_plan=run.operation == Operation.PLAN,
     )
-    what = "What was made, what decided how long it took, and who pays."
-    create_markdown_artifact(render_made(run.spec, made), key=f"report-{run.environment}", description=what)
+    create_markdown_artifact(
+        render_made(run.spec, made), key=f"report-{run.environment}", description=DESCRIPTIONS[run.operation]
+    )
     return {
         "resources": len(resources),
         "counts": planned.counts.model_dump(),
@@ -48,5 +58,5 @@ def publish_removal_report(run: Run) -> dict[str, Any]:
     destroyed = details["destroy_infrastructure"].get("counts", {}).get("destroy", 0)
     found = details["verify_removal"].get("found", [])
     text = render_removed(run.spec, destroyed, list_leftovers(run.spec), found)
-    create_markdown_artifact(text, key=f"report-{run.environment}", description="What was removed, and what stays.")
+    create_markdown_artifact(text, key=f"report-{run.environment}", description=DESCRIPTIONS[run.operation])
     return {"resources": 0}

@@ -1,4 +1,4 @@
-"""Faults of the ledger's database, on order: the record of a step's beginning or end is refused, or hangs.
+"""Faults of the ledger's database, on order: the record of a step's beginning or end is refused, or waits.
 
 So every step of every flow can fail, or be killed, before its effect and after it, with nothing of ours replaced: the
 fault is PostgreSQL's. The triggers act only on environments that a row of `rehearsal.fault` names.
@@ -14,6 +14,7 @@ HANGING = 64023
 INSTALL = """
 CREATE SCHEMA IF NOT EXISTS rehearsal;
 CREATE TABLE IF NOT EXISTS rehearsal.fault (environment text, step text, moment text, kind text);
+CREATE SEQUENCE IF NOT EXISTS rehearsal.attempts;
 CREATE OR REPLACE FUNCTION rehearsal.act(about_run text, about_step text, at_moment text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -23,6 +24,8 @@ DECLARE
 BEGIN
     IF chosen = 'refuse' THEN
         RAISE EXCEPTION USING MESSAGE = 'rehearsed fault at the ' || at_moment || ' of ' || about_step;
+    ELSIF chosen = 'away' AND nextval('rehearsal.attempts') <= 2 THEN
+        RAISE EXCEPTION 'the database system is shutting down' USING ERRCODE = 'admin_shutdown';
     ELSIF chosen = 'hang' THEN
         PERFORM pg_advisory_xact_lock(64023);
         WHILE EXISTS (SELECT FROM rehearsal.fault f WHERE f.environment = named) LOOP
@@ -47,6 +50,13 @@ BEGIN
     PERFORM rehearsal.act(NEW.run_id, 'save_plan', 'middle');
     RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION rehearsal.at_journal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM rehearsal.act(NEW.run_id, 'journal', 'middle');
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.journal
+    FOR EACH ROW EXECUTE FUNCTION rehearsal.at_journal();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.step
     FOR EACH ROW EXECUTE FUNCTION rehearsal.at_step();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.step_outcome
@@ -73,7 +83,10 @@ class Faults:
 
     @contextmanager
     def order(self, environment: str, step: str, moment: str, kind: str = "refuse") -> Iterator[None]:
-        """While this lasts, the record of a step's `begin`, `middle` or `end` is refused, or waits (`hang`)."""
+        """While this lasts, the record of a step's `begin`, `middle` or `end` is refused, or waits (`hang`).
+
+        `away` refuses two times, as a server that restarts does. The journal is called a step too, with a `middle`.
+        """
         row = {"environment": environment, "step": step, "moment": moment, "kind": kind}
         self._execute("INSERT INTO rehearsal.fault VALUES (:environment, :step, :moment, :kind)", row)
         try:

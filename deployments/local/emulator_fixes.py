@@ -12,6 +12,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.eks import models as eks
 from moto.eks.responses import EKSResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
@@ -35,6 +36,7 @@ def apply_fixes() -> None:
         remember_eks_choices,
         leave_node_groups_without_ssh,
         keep_template_tags_out_of_instances,
+        remove_interfaces_of_nat_gateways,
     ):
         fix()
 
@@ -178,6 +180,19 @@ def keep_template_tags_out_of_instances() -> None:
         version.data["TagSpecifications"] = kept
 
     _run_after_making(LaunchTemplateVersion, drop)
+
+
+def remove_interfaces_of_nat_gateways() -> None:
+    """Mend ec2:DeleteNatGateway: moto keeps the network interface that it made for the gateway."""
+    delete = NatGatewayBackend.delete_nat_gateway
+
+    @functools.wraps(delete)
+    def delete_both(self: NatGatewayBackend, nat_gateway_id: str) -> NatGateway:
+        gateway = delete(self, nat_gateway_id)
+        self.enis.pop(gateway._eni.id, None)
+        return gateway
+
+    NatGatewayBackend.delete_nat_gateway = delete_both
 
 
 def _run_after_making(cls: type, act: Callable[[Any, dict[str, Any]], None]) -> None:

@@ -26,6 +26,11 @@ class Window:
     url: str
     hosts: set[str] = field(default_factory=set)
 
+    def note(self, url: str) -> None:
+        """Keep the host of an address; what a page made itself (`blob:`, `data:`) has none."""
+        if host := urlsplit(url).netloc:
+            self.hosts.add(host)
+
     def open(self, path: str, ui: str) -> None:
         """Go to a path of one of the UIs."""
         self.page.goto(f"{self.url}{UIS[ui]}{path}")
@@ -47,8 +52,8 @@ def open_window(program: Path, url: str, folder: Path) -> Iterator[Window]:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(PAGE_MILLISECONDS)
         window = Window(page, url)
-        page.on("request", lambda request: window.hosts.add(urlsplit(request.url).netloc))
-        page.on("websocket", lambda socket: window.hosts.add(urlsplit(socket.url).netloc))
+        page.on("request", lambda request: window.note(request.url))
+        page.on("websocket", lambda socket: window.note(socket.url))
         try:
             yield window
             page.screenshot(path=folder / "window.png", full_page=True)

@@ -7,6 +7,7 @@ from tests.e2e.user import User
 
 ENVIRONMENT = "sandbox"
 STEPS = ("init_terraform", "plan_infrastructure", "apply_infrastructure", "verify_infrastructure", "publish_report")
+COST_CENTRE = "TB-100"
 RUN_MILLISECONDS = 240_000
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lifetime")]  # which lives meanwhile
@@ -51,4 +52,6 @@ def _look_at_run(window: Window, run_id: str) -> None:
         window.press("Artifacts")
         window.shows(f"progress-{ENVIRONMENT}")
         window.press(f"report-{ENVIRONMENT}")
-        window.shows(f"report-{ENVIRONMENT}")
+        window.page.locator("a[href*='/artifacts/artifact/']").locator("visible=true").first.click()
+        window.shows("Critical path")
+        window.shows(COST_CENTRE)

@@ -224,6 +224,16 @@ def test_a_loss_beyond_the_limit_is_refused(world: World, name: str) -> None:
     assert (world.observe(name), world.status(name)) == (before, "ready")
 
 
+def test_an_apply_outlives_a_restart_of_the_database(world: World, name: str) -> None:
+    """What the journal could not write it writes later: the apply goes on, and no event is missing."""
+    with world.faults.order(name, "journal", "middle", "away"):
+        run = world.run("provision", name, world.add_spec(name))
+    assert (run.status, run.environment_status) == ("succeeded", "ready"), run.error
+    rows = [(row.kind, row.address) for row in world.ledger.read_journal(run.run_id)]
+    assert len(rows) == len(set(rows)) == 3 * len(PARTS)
+    assert world.steps(run.run_id)[0].detail["events"] == len(rows)
+
+
 def test_an_environment_does_not_move(world: World, name: str) -> None:
     """Another region would leave everything behind where nobody looks for it: refused, for a plan too."""
     world.make(name, data={})

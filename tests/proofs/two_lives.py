@@ -1,5 +1,6 @@
 """What the proof of the teardown stands on: a stack, two empty accounts, strangers in one, and two environments."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -52,12 +53,12 @@ class Place:
         """The environment's."""
         return f"proof-{self.kind}"
 
-    @property
+    @functools.cached_property
     def clients(self) -> Any:
         """boto3 clients of the account that are none of ours."""
         return open_clients(self.stack.settings.emulator_url, self.account.account_id)
 
-    @property
+    @functools.cached_property
     def ledger(self) -> Ledger:
         """The stack's ledger."""
         return open_ledger(self.stack.environment["TERRARIUM_LEDGER_URL"])
@@ -94,9 +95,15 @@ class Place:
         """`terrarium env destroy NAME --yes`."""
         return self.run("env", "destroy", self.name, "--yes", *more)
 
+    def has_ended(self, run_id: str) -> bool:
+        """The ledger has the run's outcome."""
+        run = self.ledger.read_run(run_id)
+        return run is not None and run.status.is_final
+
     def wait(self, run_id: str) -> dict[str, Any]:
         """A run when it has ended."""
-        return poll(lambda: _ended(self.run("runs", "show", run_id).json), RUN_SECONDS, seconds=2)
+        poll(lambda: self.has_ended(run_id), RUN_SECONDS)
+        return self.run("runs", "show", run_id).json
 
     def read_report(self) -> str:
         """The artifact that the newest run left in the Prefect UI."""
@@ -108,10 +115,6 @@ class Place:
         prefix = f"media/{self.name}/{generation}/"
         rows = self.clients("s3").list_objects_v2(Bucket=self.account.vault_bucket, Prefix=prefix).get("Contents", [])
         return {row["Key"].removeprefix(prefix): row["Size"] for row in rows}
-
-
-def _ended(run: dict[str, Any]) -> dict[str, Any] | None:
-    return run if run["status"] in ("succeeded", "failed", "refused", "cancelled", "crashed") else None
 
 
 def poll(read: Callable[[], Any], timeout_seconds: float, seconds: float = 0.2) -> Any:
