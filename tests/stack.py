@@ -124,7 +124,6 @@ def stack() -> Iterator[LocalStack]:
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests with the stack run on one worker of pytest-xdist, so that there is one stack."""
     for item in items:

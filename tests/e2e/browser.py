@@ -7,6 +7,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PageTimeoutError
+
+from tests.polling import wait_for
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -14,6 +17,8 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )  # fmt: skip
 PAGE_MILLISECONDS = 30_000
+#: V2 does not look for new artifacts by itself.
+RELOAD_MILLISECONDS = 5_000
 #: Prefect's two UIs, by the path below which each is.
 UIS = {"v1": "", "v2": "/v2"}
 
@@ -35,9 +40,21 @@ class Window:
         """Go to a path of one of the UIs."""
         self.page.goto(f"{self.url}{UIS[ui]}{path}")
 
-    def shows(self, text: str, within_milliseconds: int = PAGE_MILLISECONDS) -> None:
+    def shows(self, text: str) -> None:
         """Wait until the text stands there for a person to see; TimeoutError where it does not."""
-        self.page.get_by_text(text).locator("visible=true").first.wait_for(timeout=within_milliseconds)
+        self.page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def shows_in_time(self, text: str, timeout_seconds: float) -> None:
+        """Wait for what comes while a run goes on, as a person who loads the page again now and then."""
+        wait_for(f"{text} on {self.page.url}", lambda: self._shows_after_reload(text), timeout_seconds)
+
+    def _shows_after_reload(self, text: str) -> bool:
+        try:
+            self.page.get_by_text(text).locator("visible=true").first.wait_for(timeout=RELOAD_MILLISECONDS)
+        except PageTimeoutError:
+            self.page.reload()
+            return False
+        return True
 
     def press(self, name: str) -> None:
         """Click what has exactly this text: a link, a button, a tab, an entry of a menu."""

@@ -45,7 +45,7 @@ def live(user: User, is_over: Event) -> Lifetime:
 
     _resume_schedule(user)
     spec = REHEARSAL.format(name=NAME) + "ttl: 2m\nttl_warning: 1m\n"
-    head, _, body = user.curl("/api/environments", {"spec": spec}, "-i").out.partition("\r\n\r\n")
+    head, _, body = user.curl("/api/environments", {"spec": spec}, "-i").out.partition("\n\n")
     wait("it is ready", lambda: _read(user)["status"] == "ready")
     expires_at = datetime.fromisoformat(_read(user)["expires_at"])
     warning = wait("it warns", lambda: _find_warning(user))

@@ -103,7 +103,7 @@ def _read_traits(place: Place) -> dict[str, object]:
         "is_protected": database["DeletionProtection"],
         "alarms": {one["AlarmName"].removeprefix(f"{name}-"): one["Threshold"] for one in alarms},
         "windows": [
-            f"{one['schedule']} for {one['duration']} minutes"
+            f"{one['schedule']} for {one['duration']}"
             for one in place.run("env", "show", place.name).json["spec"]["maintenance_windows"]
         ],
     }
@@ -131,7 +131,10 @@ def test_every_resource_would_be_noticed_if_it_stayed(made: dict[str, Place], pa
     planned = {event.resource_type for event in place.ledger.read_journal(_read_last_run(place))}
     assert planned <= COUNTED
     others = ", ".join(f"{number} {kind} with {GOES_WITH[kind]}" for kind, number in sorted(silent.items()))
-    page.add("of what the apply added, the teardown would name what stays", f"{len(noticed)} resources; {others}")
+    page.add(
+        "of what the apply added, the teardown would name what stays",
+        f"{len(noticed)} resources by tag or id; {others}",
+    )
 
 
 def _read_last_run(place: Place) -> str:
@@ -191,7 +194,7 @@ def test_second_life(made: dict[str, Place], strangers: Strangers, page: Page) -
     late = interrupt_teardown(place, page)
     left = list_media(place)
     queue = place.clients("sqs").create_queue(QueueName="by-hand", tags={"environment": place.name})["QueueUrl"]
-    check_named(place, "aws_sqs_queue by-hand", page, "made by hand with the environment's tag")
+    check_named(place, "aws_sqs_queue by-hand", page, "a queue made by hand with the environment's tag")
     place.clients("sqs").delete_queue(QueueUrl=queue)
     group = f"/terrarium/terrarium-{place.name}/services"
     place.clients("logs").create_log_group(logGroupName=group)
@@ -233,7 +236,7 @@ def check_named(place: Place, name: str, page: Page, what: str) -> None:
     assert (failed.code, failed.json["status"]) == (1, "failed")
     assert "1 of its resources are still there" in failed.json["error"]
     assert name in failed.json["error"]
-    page.add(f"held up by {what}", f"exit 1: {failed.json['error']}")
+    page.add(f"a teardown is held up by {what}", f"exit 1: {failed.json['error']}")
 
 
 def test_nothing_else_happened_in_the_account(made: dict[str, Place]) -> None:
