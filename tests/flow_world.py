@@ -3,9 +3,7 @@
 import json
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,18 +24,8 @@ from tests.flow_faults import Faults
 from tests.flow_process import read_world
 from tests.stack import LocalStack
 
-TIMEOUT_SECONDS = 60.0
 #: Every part that `spec` declares: what an undisturbed run makes.
 PARTS = ("dead_letters", "key", "logs", "media", "queue", "secrets")
-
-
-def wait_for(claim: str, read: Callable[[], Any], timeout_seconds: float = TIMEOUT_SECONDS) -> Any:
-    """Poll until `read` answers with something true, and give that; AssertionError with the claim after the timeout."""
-    deadline = time.monotonic() + timeout_seconds
-    while not (answer := read()):
-        assert time.monotonic() < deadline, f"not within {timeout_seconds:.0f} s: {claim}"
-        time.sleep(0.05)
-    return answer
 
 
 class FlowProcess:

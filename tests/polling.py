@@ -6,9 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 POLL_SECONDS = 0.1
+TIMEOUT_SECONDS = 60.0
 
 
-def wait_for(claim: str, read: Callable[[], T | None], timeout_seconds: float) -> T:
+def wait_for(claim: str, read: Callable[[], T | None], timeout_seconds: float = TIMEOUT_SECONDS) -> T:
     """Poll until `read` answers with something true, and give that; AssertionError with the claim after the timeout."""
     deadline = time.monotonic() + timeout_seconds
     while not (answer := read()):

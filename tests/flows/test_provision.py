@@ -12,7 +12,8 @@ from blocks.ledger import RunRow
 from domain.changes import Changes, Counts
 from domain.status import Operation
 from tests.flow_steps import check_what_is_left, every_step_can_fail, every_step_can_repeat
-from tests.flow_world import PARTS, World, wait_for
+from tests.flow_world import PARTS, World
+from tests.polling import wait_for
 
 PROVISION = ("apply_infrastructure", "verify_infrastructure", "publish_report")
 PLAN = ("save_plan", "publish_report")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from domain.changes import Counts
 from domain.status import Operation
 from tests.flow_steps import every_step_can_fail, every_step_can_repeat
-from tests.flow_world import PARTS, World, wait_for
+from tests.flow_world import PARTS, World
+from tests.polling import wait_for
 
 REMOVAL = ("destroy_infrastructure", "verify_removal", "publish_removal_report")
 KEPT_MEDIA = ("copy_media_to_vault", "empty_media")
