@@ -6,7 +6,6 @@ Invariant: an emulated account answers on its own endpoint only; none of the use
 import json
 import os
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from prefect.blocks.core import Block
@@ -16,9 +15,10 @@ from blocks.state_lock import LockHolder, read_lock_file
 from domain.errors import PermanentError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import boto3
 
-DELETE_BATCH = 1000  # the most that S3's DeleteObjects takes
 # How a process on real AWS is told who it is: a profile, keys, a web identity (EKS), a container's or proxy's address.
 _IDENTITY = (
     *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
@@ -113,7 +113,7 @@ class AwsAccount(Block):
 
     def identity(self) -> dict[str, str]:
         """Account id and ARN of who our calls are. PermanentError where that is another account than this one."""
-        with self._translated("asking who we are"):
+        with self.translated("asking who we are"):
             answer = self.client("sts").get_caller_identity()
         if answer["Account"] != self.account_id:
             raise PermanentError(
@@ -144,7 +144,7 @@ class AwsAccount(Block):
         """Keep a saved plan, encrypted with the account's key (it may hold a secret), and answer with its S3 URL."""
         key = _plan_key(environment, plan_id)
         encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
-        with self._translated(f"keeping plan {plan_id} of {environment}"):
+        with self.translated(f"keeping plan {plan_id} of {environment}"):
             self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
         return f"s3://{self.state_bucket}/{key}"
 
@@ -160,41 +160,9 @@ class AwsAccount(Block):
 
     def delete_plan(self, environment: str, plan_id: str) -> None:
         """Remove a saved plan, all versions of it. One that is gone is gone."""
-        self._delete_versions(self.state_bucket, _plan_key(environment, plan_id))
+        from blocks.aws_objects import delete_versions
 
-    def empty_bucket(self, name: str, region: str | None = None) -> int:
-        """Delete all versions and delete markers; how many there were. A bucket that is gone is empty.
-
-        PermanentError where one cannot be deleted, such as under a retention: that is never bypassed.
-        """
-        return self._delete_versions(name, "", region)
-
-    def copy_to_vault(
-        self, bucket: str, prefix: str, on_progress: Callable[[int, int], None] = lambda objects, size_bytes: None
-    ) -> tuple[int, int]:
-        """Copy the current objects of a bucket to the vault below `prefix`; their number and bytes.
-
-        Repeating overwrites. `on_progress` gets both counts after each object. A bucket that is gone has no objects.
-        """
-        objects = size_bytes = 0
-        s3 = self.client("s3")
-        if not self._exists("head_bucket", Bucket=bucket):
-            return 0, 0
-        with self._translated(f"copying bucket {bucket} to {self.vault_bucket}"):
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                for row in page.get("Contents", ()):
-                    target = f"{prefix.rstrip('/')}/{row['Key']}"
-                    s3.copy({"Bucket": bucket, "Key": row["Key"]}, self.vault_bucket, target)
-                    objects, size_bytes = objects + 1, size_bytes + row["Size"]
-                    on_progress(objects, size_bytes)
-        return objects, size_bytes
-
-    def measure_vault(self, prefix: str) -> tuple[int, int]:
-        """How many objects the vault holds below a prefix, and their bytes."""
-        with self._translated(f"listing {prefix} of {self.vault_bucket}"):
-            pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.vault_bucket, Prefix=prefix)
-            sizes = [row["Size"] for page in pages for row in page.get("Contents", ())]
-        return len(sizes), sum(sizes)
+        delete_versions(self, self.state_bucket, _plan_key(environment, plan_id))
 
     @property
     def _endpoint(self) -> str | None:
@@ -204,7 +172,8 @@ class AwsAccount(Block):
             raise PermanentError(f"account {self.name} is emulated and has no endpoint_url.", "Set it in the block.")
         return self.endpoint_url
 
-    def _translated(self, what: str) -> Any:
+    def translated(self, what: str) -> "AbstractContextManager[None]":
+        """botocore's errors as ours, within the `with`; `what` says what was done."""
         from blocks.aws_session import translate_errors
 
         return translate_errors(f"account {self.name}: {what}")
@@ -212,7 +181,7 @@ class AwsAccount(Block):
     def _exists(self, head: str, **target: str) -> bool:
         from botocore.exceptions import ClientError
 
-        with self._translated(f"looking for {'/'.join(target.values())}"):
+        with self.translated(f"looking for {'/'.join(target.values())}"):
             try:
                 getattr(self.client("s3"), head)(**target)
             except ClientError as error:
@@ -224,44 +193,13 @@ class AwsAccount(Block):
     def _read(self, key: str, what: str) -> bytes | None:
         from botocore.exceptions import ClientError
 
-        with self._translated(what):
+        with self.translated(what):
             try:
                 return bytes(self.client("s3").get_object(Bucket=self.state_bucket, Key=key)["Body"].read())
             except ClientError as error:
                 if error.response["Error"].get("Code") not in ("NoSuchKey", "NoSuchBucket"):
                     raise
         return None
-
-    def _delete_versions(self, bucket: str, key: str, region: str | None = None) -> int:
-        """Of one key, or of all where it is empty. Lists anew after each batch: a marker may name a deleted key."""
-        from botocore.exceptions import ClientError
-
-        s3, deleted = self.client("s3", region), 0
-        with self._translated(f"emptying bucket {bucket}"):
-            try:
-                while batch := self._list_versions(bucket, key, s3):
-                    deleted += self._delete_batch(bucket, batch, s3)
-            except ClientError as error:
-                if error.response["Error"].get("Code") != "NoSuchBucket":
-                    raise
-        return deleted
-
-    def _list_versions(self, bucket: str, key: str, s3: Any) -> list[tuple[str, str]]:
-        page = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=DELETE_BATCH)
-        rows = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        return [(row["Key"], row["VersionId"]) for row in rows if key in ("", row["Key"])]
-
-    def _delete_batch(self, bucket: str, versions: list[tuple[str, str]], s3: Any) -> int:
-        objects = [{"Key": key, "VersionId": version} for key, version in versions]
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-        if refused := answer.get("Errors"):
-            first = refused[0]
-            raise PermanentError(
-                f"account {self.name}: {len(refused)} of {len(versions)} objects of bucket {bucket} cannot be deleted, "
-                f"first {first['Key']}: {first.get('Code')} {first.get('Message')}.",
-                "Check the role's permissions and the bucket's retention, then run it again.",
-            )
-        return len(versions)
 
 
 def state_key(environment: str) -> str:

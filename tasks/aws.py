@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import task
 
+from blocks.aws_objects import copy_to_vault, empty_bucket, measure_vault, move_to_vault
 from blocks.inventory import LISTINGS, observe_inventory
 from domain.changes import Changes
 from domain.errors import PermanentError, TemporaryError
@@ -64,17 +65,21 @@ def verify_infrastructure(run: Run) -> dict[str, Any]:
 
 @task(**REPEATABLE)
 def copy_media_to_vault(run: Run) -> dict[str, Any]:
-    """Copy the media to the account's vault, below the environment's name and generation. Repeating overwrites."""
-    sources = [bucket for bucket, region in find_buckets(_read_state(run), MEDIA).items() if region == run.spec.region]
-    copied = [run.account.copy_to_vault(bucket, _vault_prefix(run)) for bucket in sources]
+    """Copy the media to the account's vault, below the environment's name and generation, before anything goes."""
+    copied = [copy_to_vault(run.account, bucket, _vault_prefix(run)) for bucket in _media_buckets(run)[0]]
     return {"media_objects": sum(objects for objects, _ in copied), "media_bytes": sum(size for _, size in copied)}
 
 
 @task(**REPEATABLE)
 def empty_media(run: Run) -> dict[str, Any]:
-    """Empty the media bucket and its replica: Terraform removes a bucket only when it is empty."""
-    buckets = find_buckets(_read_state(run), MEDIA).items()
-    return {"emptied_versions": sum(run.account.empty_bucket(bucket, region) for bucket, region in buckets)}
+    """Empty the media bucket and its replica: Terraform removes a bucket only when it is empty.
+
+    What was written since the copy goes to the vault too.
+    """
+    sources, replicas = _media_buckets(run)
+    moved = sum(move_to_vault(run.account, bucket, _vault_prefix(run)) for bucket in sources)
+    emptied = sum(empty_bucket(run.account, bucket, region) for bucket, region in replicas.items())
+    return {"emptied_versions": moved + emptied}
 
 
 @task(**LISTED_LATE)
@@ -90,7 +95,7 @@ def verify_removal(run: Run) -> dict[str, Any]:
             f"{run.environment}: {len(found.unexpected)} of its resources are still there: {names}.",
             f"Remove what holds them, then destroy again: `terrarium env destroy {run.environment}`.",
         )
-    objects, size_bytes = run.account.measure_vault(_vault_prefix(run))
+    objects, size_bytes = measure_vault(run.account, _vault_prefix(run))
     vault = f"s3://{run.account.vault_bucket}/{_vault_prefix(run)}"
     copies = [f"{objects} media objects of {size_bytes} bytes in {vault}"] if objects else []
     return {
@@ -98,6 +103,13 @@ def verify_removal(run: Run) -> dict[str, Any]:
         "found": [*(f"{one}: {one.arn or one.id}" for one in found.expected), *copies],
         "unasked": dict(inventory.unasked),
     }
+
+
+def _media_buckets(run: Run) -> tuple[list[str], dict[str, str]]:
+    """The media bucket, and its replicas with their regions."""
+    regions = find_buckets(_read_state(run), MEDIA)
+    sources = [bucket for bucket, region in regions.items() if region == run.spec.region]
+    return sources, {bucket: region for bucket, region in regions.items() if bucket not in sources}
 
 
 def _vault_prefix(run: Run) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blocks.aws import AwsAccount, state_key
+from blocks.aws_objects import copy_to_vault, empty_bucket, measure_vault, move_to_vault
 from domain.errors import PermanentError, TemporaryError
 
 from .conftest import REGION, find_free_port, open_account
@@ -101,38 +102,59 @@ def test_bucket_is_emptied_of_all_versions_and_markers(account: AwsAccount) -> N
     put_objects(account, bucket, keys)
     put_objects(account, bucket, keys[:3])
     account.client("s3").delete_object(Bucket=bucket, Key=keys[0])
-    assert account.empty_bucket(bucket) == 1005 + 3 + 1
+    assert empty_bucket(account, bucket) == 1005 + 3 + 1
     account.client("s3").delete_bucket(Bucket=bucket)
-    assert account.empty_bucket(bucket) == 0
+    assert empty_bucket(account, bucket) == 0
 
 
-def test_media_is_copied_to_the_vault_with_progress(account: AwsAccount) -> None:
-    """Current objects, below a prefix, with both counts as they grow; large ones in parts."""
+def test_media_is_copied_to_the_vault(account: AwsAccount) -> None:
+    """Current objects, below a prefix; large ones in parts."""
     bucket = make_bucket(account, f"media-{account.account_id}")
     put_objects(account, bucket, ["a", "b/c", "gone"])
     s3 = account.client("s3")
     s3.delete_object(Bucket=bucket, Key="gone")
     large = b"x" * (9 * 1024 * 1024)
     s3.upload_fileobj(io.BytesIO(large), bucket, "z-large")
-    seen: list[tuple[int, int]] = []
-    copied = account.copy_to_vault(bucket, "dev/2026/", lambda objects, size_bytes: seen.append((objects, size_bytes)))
-    assert copied == (3, 4 + len(large)) == seen[-1]
-    assert [count for count, _ in seen] == [1, 2, 3]
+    copied = copy_to_vault(account, bucket, "dev/2026/")
+    assert copied == (3, 4 + len(large))
     listed = s3.list_objects_v2(Bucket=account.vault_bucket)["Contents"]
     assert {row["Key"]: row["Size"] for row in listed} == {
         "dev/2026/a": 1,
         "dev/2026/b/c": 3,
         "dev/2026/z-large": len(large),
     }
-    assert account.measure_vault("dev/2026/") == copied
+    assert measure_vault(account, "dev/2026/") == copied
+
+
+def test_media_is_moved_with_what_was_written_since_the_copy(account: AwsAccount) -> None:
+    """The newest version of each object is in the vault once, however often its bucket is moved."""
+    bucket = make_bucket(account, f"media-{account.account_id}")
+    keys = [f"photos/{number}" for number in range(1005)]
+    put_objects(account, bucket, keys)
+    put_objects(account, bucket, keys[-3:])
+    s3 = account.client("s3")
+    s3.delete_object(Bucket=bucket, Key=keys[0])
+    assert copy_to_vault(account, bucket, "dev/1/")[0] == 1004
+    s3.put_object(Bucket=bucket, Key=keys[1], Body=b"written later")
+    s3.put_object(Bucket=bucket, Key="late", Body=b"late")
+    assert move_to_vault(account, bucket, "dev/1/") == 1005 + 3 + 1 + 2
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+    assert measure_vault(account, "dev/1/")[0] == 1005
+    read = {
+        key: s3.get_object(Bucket=account.vault_bucket, Key=f"dev/1/{key}")["Body"].read() for key in (keys[1], "late")
+    }
+    assert read == {keys[1]: b"written later", "late": b"late"}
+    copies = s3.list_object_versions(Bucket=account.vault_bucket, Prefix="dev/1/photos/2")["Versions"]
+    assert all(row["IsLatest"] for row in copies)
+    assert move_to_vault(account, bucket, "dev/1/") == 0
 
 
 def test_a_bucket_that_is_gone_has_nothing_to_copy(account: AwsAccount) -> None:
     """A teardown that is repeated after its bucket went is not held up; what it copied before is still there."""
     account.client("s3").put_object(Bucket=account.vault_bucket, Key="media/dev/1/a", Body=b"photo")
     account.client("s3").put_object(Bucket=account.vault_bucket, Key="media/dev/11/a", Body=b"another life's")
-    assert account.copy_to_vault("gone", "media/dev/1/") == (0, 0)
-    assert account.measure_vault("media/dev/1/") == (1, 5)
+    assert copy_to_vault(account, "gone", "media/dev/1/") == (0, 0)
+    assert measure_vault(account, "media/dev/1/") == (1, 5)
 
 
 def test_an_endpoint_that_is_down_is_temporary() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from blocks.aws import AwsAccount, state_key
+from blocks.aws_objects import empty_bucket
 from blocks.state_lock import HolderProcess, LockedError, is_provably_dead
 from blocks.terraform import RESCUED_STATE, Terraform
 from domain.changes import Counts
@@ -222,7 +223,7 @@ def test_state_that_cannot_be_written_is_reported_and_kept(
 
     def lose_bucket(message: dict[str, object]) -> None:
         if message["type"] == "provision_start":
-            account.empty_bucket(account.state_bucket)
+            empty_bucket(account, account.state_bucket)
             account.client("s3").delete_bucket(Bucket=account.state_bucket)
 
     with pytest.raises(PermanentError, match=RESCUED_STATE) as raised:
