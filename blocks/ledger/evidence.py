@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select, union_all
 
 from blocks.ledger.database import Database
-from blocks.ledger.tables import CHAINED, event
+from blocks.ledger.schema import event
+from blocks.ledger.tables import CHAINED
 from domain.chain import ChainBreak, Event, Link, digest_record, find_break
 
 BATCH = 2000  # events read at a time: bounds the memory of a check

@@ -3,59 +3,23 @@
 Every record has the number (`seq`) and time of the event in the chain that was written with it. Rows are only inserted.
 """
 
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
-    MetaData,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeEngine
 
-SCHEMA = "ledger"
-REVISION = "0001"  # the schema that this code was written for
-
-metadata = MetaData(schema=SCHEMA)
-Time = DateTime(timezone=True)
-Json = JSON(none_as_null=True)  # not JSONB: the text stays as it was hashed
-
-
-def _column(name: str, kind: type[TypeEngine[Any]] | TypeEngine[Any] = Text) -> Column[Any]:
-    return Column(name, kind, nullable=False)
-
-
-event = Table(
-    "event",
-    metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    _column("at", Time),
-    _column("actor"),
-    _column("kind"),
-    _column("environment"),
-    _column("run_id"),
-    _column("reason"),
-    _column("outcome"),
-    _column("inputs_sha256"),
-    _column("prev_hash"),
-    Column("hash", Text, nullable=False, unique=True),
-    Index("event_environment", "environment", "seq"),
-)
-
-
-def _seq() -> Column[int]:
-    return Column("seq", BigInteger, ForeignKey(event.c.seq), primary_key=True, autoincrement=False)
+from blocks.ledger import team_tables
+from blocks.ledger.schema import SCHEMA, Json, Time, column, metadata, seq
 
 
 def _spec_reference() -> ForeignKeyConstraint:
@@ -67,45 +31,45 @@ def _spec_reference() -> ForeignKeyConstraint:
 spec = Table(
     "spec",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("environment"),
-    _column("version", Integer),
-    _column("spec_json"),
-    _column("source_text"),
-    _column("digest"),
-    _column("actor"),
+    seq(),
+    column("at", Time),
+    column("environment"),
+    column("version", Integer),
+    column("spec_json"),
+    column("source_text"),
+    column("digest"),
+    column("actor"),
     UniqueConstraint("environment", "version"),
 )
 request = Table(
     "request",
     metadata,
-    _seq(),
-    _column("at", Time),
+    seq(),
+    column("at", Time),
     Column("id", Text, nullable=False, unique=True),
-    _column("environment"),
-    _column("operation"),
+    column("environment"),
+    column("operation"),
     Column("spec_version", Integer),
     Column("plan_id", Text),
-    _column("actor"),
-    _column("reason"),
+    column("actor"),
+    column("reason"),
     _spec_reference(),
 )
 run = Table(
     "run",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("id"),
-    _column("attempt", SmallInteger),
-    _column("environment"),
-    _column("operation"),
-    _column("flow"),
+    seq(),
+    column("at", Time),
+    column("id"),
+    column("attempt", SmallInteger),
+    column("environment"),
+    column("operation"),
+    column("flow"),
     Column("spec_version", Integer),
     Column("request_id", Text, ForeignKey(request.c.id)),
-    _column("actor"),
-    _column("host"),
-    _column("pid", Integer),
+    column("actor"),
+    column("host"),
+    column("pid", Integer),
     UniqueConstraint("id", "attempt"),
     _spec_reference(),
     Index("run_environment", "environment", "seq"),
@@ -113,17 +77,17 @@ run = Table(
 run_outcome = Table(
     "run_outcome",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("run_id"),
-    _column("attempt", SmallInteger),
-    _column("environment"),
+    seq(),
+    column("at", Time),
+    column("run_id"),
+    column("attempt", SmallInteger),
+    column("environment"),
     Column("generation", Integer),
-    _column("status"),
+    column("status"),
     Column("environment_status", Text),
     Column("counts", Json),
     Column("report", Json),
-    _column("error"),
+    column("error"),
     UniqueConstraint("run_id", "attempt"),
     ForeignKeyConstraint(["run_id", "attempt"], [run.c.id, run.c.attempt]),
     Index("run_outcome_environment", "environment", "seq"),
@@ -131,12 +95,12 @@ run_outcome = Table(
 step = Table(
     "step",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("run_id"),
-    _column("attempt", SmallInteger),
-    _column("name"),
-    _column("arguments", Json),
+    seq(),
+    column("at", Time),
+    column("run_id"),
+    column("attempt", SmallInteger),
+    column("name"),
+    column("arguments", Json),
     Column("undo", Json),
     ForeignKeyConstraint(["run_id", "attempt"], [run.c.id, run.c.attempt]),
     Index("step_run", "run_id", "seq"),
@@ -144,87 +108,90 @@ step = Table(
 step_outcome = Table(
     "step_outcome",
     metadata,
-    _seq(),
-    _column("at", Time),
+    seq(),
+    column("at", Time),
     Column("step_id", BigInteger, ForeignKey(step.c.seq), nullable=False),
-    _column("outcome"),
+    column("outcome"),
     Column("detail", Json),
     Index("step_outcome_step", "step_id", "seq"),
 )
 generation = Table(
     "generation",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("environment"),
-    _column("number", Integer),
-    _column("origin_run_id"),
-    _column("account"),
-    _column("endpoint"),
+    seq(),
+    column("at", Time),
+    column("environment"),
+    column("number", Integer),
+    column("origin_run_id"),
+    column("account"),
+    column("endpoint"),
     UniqueConstraint("environment", "number"),
 )
 loss = Table(
     "loss",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("environment"),
-    _column("generation", Integer),
-    _column("actor"),
-    _column("reason"),
+    seq(),
+    column("at", Time),
+    column("environment"),
+    column("generation", Integer),
+    column("actor"),
+    column("reason"),
     UniqueConstraint("environment", "generation"),
     ForeignKeyConstraint(["environment", "generation"], [generation.c.environment, generation.c.number]),
 )
 plan = Table(
     "plan",
     metadata,
-    _seq(),
-    _column("at", Time),
+    seq(),
+    column("at", Time),
     Column("id", Text, nullable=False, unique=True),
-    _column("environment"),
-    _column("spec_version", Integer),
-    _column("run_id"),
-    _column("digest"),
-    _column("changes_json"),
-    _column("location"),
-    _column("expires_at", Time),
+    column("environment"),
+    column("spec_version", Integer),
+    column("run_id"),
+    column("digest"),
+    column("changes_json"),
+    column("location"),
+    column("expires_at", Time),
     _spec_reference(),
 )
 extension = Table(
     "extension",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("environment"),
-    _column("expires_at", Time),
-    _column("actor"),
-    _column("reason"),
+    seq(),
+    column("at", Time),
+    column("environment"),
+    column("expires_at", Time),
+    column("actor"),
+    column("reason"),
     Index("extension_environment", "environment", "seq"),
 )
 notice = Table(
     "notice",
     metadata,
-    _seq(),
-    _column("at", Time),
-    _column("environment"),
-    _column("kind"),
-    _column("expires_at", Time),
-    _column("actor"),
+    seq(),
+    column("at", Time),
+    column("environment"),
+    column("kind"),
+    column("expires_at", Time),
+    column("actor"),
     Index("notice_environment", "environment", "kind", "seq"),
 )
 journal = Table(  # telemetry: not chained row by row, its digest stands in the finish of the step
     "journal",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    _column("run_id"),
-    _column("at", Time),
-    _column("kind"),
-    _column("address"),
-    _column("resource_type"),
-    _column("action"),
-    _column("resource_id"),
-    _column("elapsed_seconds", Float(53)),
+    column("run_id"),
+    column("at", Time),
+    column("kind"),
+    column("address"),
+    column("resource_type"),
+    column("action"),
+    column("resource_id"),
+    column("elapsed_seconds", Float(53)),
     Index("journal_run", "run_id", "id"),
 )
 
-CHAINED = (spec, request, run, run_outcome, step, step_outcome, generation, loss, plan, extension, notice)
+CHAINED = (
+    *(spec, request, run, run_outcome, step, step_outcome, generation, loss, plan, extension, notice),
+    *team_tables.CHAINED,
+)

@@ -7,14 +7,37 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from blocks.ledger import Ledger
-from blocks.ledger.tables import CHAINED, metadata
+from blocks.ledger import Ledger, team_tables
+from blocks.ledger.schema import metadata
+from blocks.ledger.tables import CHAINED
+from blocks.ledger.team_tables import MUTABLE
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from domain.step import Undo
 from tests.postgres_server import APP_ROLE, PostgresServer
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
-TABLES = [table.name for table in metadata.sorted_tables]
+TABLES = [table.name for table in metadata.sorted_tables if table not in MUTABLE]
+#: Records of a team; `hold` and `vault_object` stand for the numbers of those records.
+TEAM_RECORDS: dict[str, dict[str, object]] = {
+    "token": {"name": "ada", "role": "developer", "sha256": "e" * 64, "expires_at": None, "actor": "root"},
+    "token_revocation": {"name": "ada", "actor": "root", "reason": "left"},
+    "approval": {"plan_id": "p1", "digest": "d" * 64, "actor": "bob", "reason": "seen", "expires_at": AT},
+    "replacement": {"request_id": "key", "address": "module.database", "actor": "ada"},
+    "hold": {"expires_at": AT, "actor": "bob", "reason": "incident"},
+    "hold_release": {"hold_seq": "hold", "actor": "bob", "reason": "over"},
+    "takeover": {"dead_run_id": "run-1", "actor": "sweeper", "reason": "its process is gone"},
+    "module_pin": {"generation": 1, "digest": "f" * 64, "location": "s3://state/m", "run_id": "run-1", "actor": "ada"},
+    "vault_object": {
+        "kind": "anchor",
+        "account": "nonproduction",
+        "location": "s3://vault/a",
+        "sha256": "a" * 64,
+        "head_seq": 3,
+        "head_hash": "b" * 64,
+        "actor": "schedule",
+    },
+    "vault_loss": {"object_seq": "vault_object", "actor": "stack", "reason": "forgotten"},
+}
 
 
 @pytest.fixture
@@ -32,6 +55,12 @@ def told_ledger(ledger: Ledger) -> Ledger:
     ledger.finish_run("run-1", RunStatus.SUCCEEDED, EnvironmentStatus.READY, report={"resources": 3, "cost": 0.1})
     ledger.add_notice("dev", "warn", AT)
     ledger.add_extension("dev", AT, "bob", "demo")
+    numbers: dict[object, int] = {}
+    for table in team_tables.CHAINED:
+        values = {name: numbers.get(value, value) for name, value in TEAM_RECORDS[table.name].items()}
+        own = {"environment": "dev"} if "environment" in table.c else {}
+        with ledger._append() as chain:
+            numbers[table.name] = chain.append(table, values | own, environment="dev", actor="ada")
     ledger.mark_lost("dev", "the emulator restarted")
     return ledger
 
@@ -71,11 +100,11 @@ def test_nobody_changes_a_record(
 
 
 def test_application_only_reads_and_inserts(postgres: PostgresServer, ledger: Ledger, ledger_database: str) -> None:
-    """The application's role has SELECT and INSERT, and creates nothing."""
+    """The application's role has SELECT and INSERT, and creates nothing; leases and heartbeats are no records."""
     assert ledger.list_events() == []
     rights = (
         "SELECT DISTINCT privilege_type FROM information_schema.role_table_grants "
-        "WHERE grantee = current_user AND table_schema = 'ledger'"
+        "WHERE grantee = current_user AND table_schema = 'ledger' AND table_name NOT IN ('lease', 'liveness')"
     )
     with psycopg.connect(postgres.url(ledger_database, APP_ROLE), autocommit=True) as connection:
         assert {row[0] for row in connection.execute(rights)} == {"SELECT", "INSERT"}
@@ -98,6 +127,16 @@ CHANGES = {
     "plan": "location = 'elsewhere'",
     "extension": "expires_at = now()",
     "notice": "kind = 'expire'",
+    "token": "role = 'administrator'",
+    "token_revocation": "reason = 'other'",
+    "approval": "actor = 'eve'",
+    "replacement": "address = 'module.media'",
+    "hold": "expires_at = now()",
+    "hold_release": "reason = 'other'",
+    "takeover": "dead_run_id = 'run-2'",
+    "module_pin": "digest = 'other'",
+    "vault_object": "location = 'elsewhere'",
+    "vault_loss": "reason = 'other'",
 }
 
 
