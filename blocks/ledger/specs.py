@@ -104,7 +104,7 @@ class Plans(Database):
         location: str,
         expires_at: datetime,
     ) -> None:
-        """Record a saved plan; `digest` and `changes_json` are of its `Changes`. PermanentError for a known id."""
+        """Record a saved plan; `digest` and `changes_json` are of its `Changes`. The newest plan of an id counts."""
         row = {
             "id": plan_id,
             "environment": environment,
@@ -120,9 +120,10 @@ class Plans(Database):
             chain.append(plan, row, environment=environment, actor=actor, run_id=run_id)
 
     def read_plan(self, plan_id: str) -> PlanRow | None:
-        """A saved plan, expired or not; None where there is none."""
+        """A saved plan, expired or not, the newest with this id; None where there is none."""
+        newest = select(plan).where(plan.c.id == plan_id).order_by(plan.c.seq.desc()).limit(1)
         with self._read() as connection:
-            row = connection.execute(select(plan).where(plan.c.id == plan_id)).mappings().first()
+            row = connection.execute(newest).mappings().first()
         return PlanRow.model_validate(_with_added_at(row)) if row else None
 
 

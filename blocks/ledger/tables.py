@@ -144,7 +144,7 @@ plan = Table(
     metadata,
     seq(),
     column("at", Time),
-    Column("id", Text, nullable=False, unique=True),
+    column("id"),
     column("environment"),
     column("spec_version", Integer),
     column("run_id"),
@@ -153,6 +153,7 @@ plan = Table(
     column("location"),
     column("expires_at", Time),
     _spec_reference(),
+    Index("plan_id", "id", "seq"),
 )
 extension = Table(
     "extension",

@@ -39,7 +39,7 @@ approval = Table(
     metadata,
     seq(),
     column("at", Time),
-    Column("plan_id", Text, ForeignKey(f"{SCHEMA}.plan.id"), nullable=False),
+    column("plan_id"),
     column("environment"),
     column("digest"),
     column("actor"),

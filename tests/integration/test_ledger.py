@@ -146,14 +146,16 @@ def test_nothing_is_written_for_what_never_began(ledger: Ledger) -> None:
 
 
 def test_plan_is_kept_for_its_id(ledger: Ledger) -> None:
-    """A saved plan is read back whole; its id belongs to it."""
+    """A saved plan is read back whole; made again, it has the same id and the newest row counts."""
     _begin(ledger)
     ledger.add_plan("p1", "dev", 1, "run-1", "d" * 64, '{"items":[]}', "s3://state/plans/dev/p1", AT)
     plan = ledger.read_plan("p1")
     assert plan is not None
     assert (plan.location, plan.expires_at, plan.changes_json) == ("s3://state/plans/dev/p1", AT, '{"items":[]}')
-    with pytest.raises(PermanentError, match="contradicts"):
-        ledger.add_plan("p1", "dev", 1, "run-1", "e" * 64, "{}", "elsewhere", AT)
+    ledger.add_plan("p1", "dev", 1, "run-1", "d" * 64, '{"items":[]}', "s3://state/plans/dev/p1", AT.replace(year=2027))
+    again = ledger.read_plan("p1")
+    assert again is not None
+    assert again.expires_at == AT.replace(year=2027)
     assert ledger.read_plan("p2") is None
 
 

@@ -6,6 +6,10 @@ revision = "0002"
 down_revision = "0001"
 
 TABLES = """
+-- A plan's id names what it would change: the same plan made again has the same id, and the newest row counts.
+ALTER TABLE ledger.plan DROP CONSTRAINT plan_id_key;
+CREATE INDEX plan_id ON ledger.plan (id, seq);
+
 CREATE TABLE ledger.token (
     seq bigint PRIMARY KEY REFERENCES ledger.event,
     at timestamptz NOT NULL,
@@ -27,7 +31,7 @@ CREATE TABLE ledger.token_revocation (
 CREATE TABLE ledger.approval (
     seq bigint PRIMARY KEY REFERENCES ledger.event,
     at timestamptz NOT NULL,
-    plan_id text NOT NULL REFERENCES ledger.plan (id),
+    plan_id text NOT NULL,
     environment text NOT NULL,
     digest text NOT NULL,
     actor text NOT NULL,
