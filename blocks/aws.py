@@ -42,7 +42,7 @@ class AwsAccount(Block):
     region: str = Field(description="Where the state and vault buckets are, and where calls go by default.")
     kind: Literal["emulator", "aws"] = Field(description="An emulator answers on its endpoint, with dummy keys.")
     endpoint_url: str | None = Field(default=None, description="The emulator's address; none for AWS.")
-    state_bucket: str = Field(description="States (environments/NAME.tfstate) and saved plans (plans/NAME/ID).")
+    state_bucket: str = Field(description="States (environments/NAME.tfstate), saved plans (plans/NAME/ID), modules.")
     vault_bucket: str = Field(description="What outlives an environment: copies of media, with retention.")
     kms_key_id: str = Field(default="", description="ARN or id of the key of both buckets; empty: their own default.")
 
@@ -142,11 +142,7 @@ class AwsAccount(Block):
 
     def put_plan(self, environment: str, plan_id: str, content: bytes) -> str:
         """Keep a saved plan, encrypted with the account's key (it may hold a secret), and answer with its S3 URL."""
-        key = _plan_key(environment, plan_id)
-        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
-        with self.translated(f"keeping plan {plan_id} of {environment}"):
-            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
-        return f"s3://{self.state_bucket}/{key}"
+        return self._put(_plan_key(environment, plan_id), content, f"keeping plan {plan_id} of {environment}")
 
     def read_plan(self, environment: str, plan_id: str) -> bytes:
         """A saved plan. PermanentError where it has expired or never was."""
@@ -163,6 +159,20 @@ class AwsAccount(Block):
         from blocks.aws_objects import delete_versions
 
         delete_versions(self, self.state_bucket, _plan_key(environment, plan_id))
+
+    def put_modules(self, digest: str, content: bytes) -> str:
+        """Keep an archive of Terraform modules, which environments were made with; its S3 URL."""
+        return self._put(_modules_key(digest), content, f"keeping modules {digest[:12]}")
+
+    def read_modules(self, digest: str) -> bytes:
+        """An archive of modules. PermanentError where it is gone."""
+        content = self._read(_modules_key(digest), f"reading modules {digest[:12]}")
+        if content is None:
+            raise PermanentError(
+                f"account {self.name}: the archived modules {digest[:12]} are not in the state bucket.",
+                "Restore that object, or let the environment use those of this version: `terrarium env upgrade NAME`.",
+            )
+        return content
 
     @property
     def _endpoint(self) -> str | None:
@@ -190,6 +200,12 @@ class AwsAccount(Block):
                 return False
         return True
 
+    def _put(self, key: str, content: bytes, what: str) -> str:
+        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
+        with self.translated(what):
+            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
+        return f"s3://{self.state_bucket}/{key}"
+
     def _read(self, key: str, what: str) -> bytes | None:
         from botocore.exceptions import ClientError
 
@@ -209,3 +225,7 @@ def state_key(environment: str) -> str:
 
 def _plan_key(environment: str, plan_id: str) -> str:
     return f"plans/{environment}/{plan_id}"
+
+
+def _modules_key(digest: str) -> str:
+    return f"modules/{digest}.tar.gz"

@@ -115,6 +115,11 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         )
         return read_plan(messages, has_changes=returncode == 2)
 
+    def show(self, plan_file: Path) -> list[dict[str, Any]]:
+        """The `resource_changes` of a saved plan, with their values. Costs 2.5 s: it starts the provider again."""
+        shown = json.loads(self._read("show", str(plan_file.absolute()), json=IsFlagged))
+        return list(shown.get("resource_changes", ()))
+
     def apply(self, plan_file: Path, on_event: OnEvent | None = None) -> ApplyOutcome:
         """Apply a saved plan; `on_event` gets each message of the stream while it runs.
 

@@ -4,7 +4,7 @@ A field may be added; none is renamed or removed without a note in the changelog
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -222,6 +222,14 @@ class Diagnosis(Answer):
     findings: list[Check]
 
 
+Replaceable = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=50)]
+REPLACE: Any = Field(
+    default=[],
+    description="Addresses that hold data and may be replaced, destroyed or made smaller.",
+    examples=[["module.database[0].aws_db_instance.this"]],
+)
+
+
 class SpecRequest(BaseModel):
     """An environment's file as text; its class is read from `environments/classes` of the API's checkout."""
 
@@ -234,6 +242,15 @@ class SpecRequest(BaseModel):
         default="environment.yaml", max_length=500, description="The name that faults are told with."
     )
     plan_only: bool = Field(default=False, description="Show what would change, and change nothing.")
+    replace: Replaceable = REPLACE
+
+
+class PlanRequest(BaseModel):
+    """Show what applying the newest spec would change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upgrade: bool = Field(default=False, description="With the Terraform modules of this version of Terrarium.")
 
 
 class ApplyRequest(BaseModel):
@@ -242,6 +259,7 @@ class ApplyRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     plan_id: str | None = Field(default=None, max_length=100)
+    replace: Replaceable = REPLACE
 
 
 class ExtendRequest(BaseModel):

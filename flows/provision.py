@@ -28,15 +28,16 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
 
 
 @flow(name="plan_environment", flow_run_name="plan {environment}")
-def plan_environment(environment: str, spec_version: int | None = None) -> None:
+def plan_environment(environment: str, spec_version: int | None = None, upgrade: bool = False) -> None:
     """Show what provisioning would change, and keep the plan for 24 hours so that it can be applied as shown.
 
     Args:
         environment: Name of the environment, such as sandbox: its file is environments/NAME.yaml in the checkout.
         spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
+        upgrade: Plan with the Terraform modules of this version of Terrarium, not with those the environment keeps.
     """
-    with record_run(environment, Operation.PLAN, spec_version) as run:
+    with record_run(environment, Operation.PLAN, spec_version, is_upgrade=upgrade) as run:
         observed = observe_infrastructure(run)
-        plan = decide_plan_run(run.spec, observed, run.run_id)
+        plan = decide_plan_run(run.spec, observed)
         for step in plan.steps:
             perform(run, step)

@@ -31,9 +31,11 @@ LEAVES = {Operation.PROVISION: EnvironmentStatus.READY, Operation.TEARDOWN: Envi
 
 
 @contextmanager
-def record_run(environment: str, operation: Operation, spec_version: int | None = None) -> Iterator[Run]:
+def record_run(
+    environment: str, operation: Operation, spec_version: int | None = None, *, is_upgrade: bool = False
+) -> Iterator[Run]:
     """Begin a run in the ledger, and record how it ended. What a failed run brought for itself is undone."""
-    run = _begin(environment, operation, spec_version)
+    run = _begin(environment, operation, spec_version, is_upgrade=is_upgrade)
     try:
         yield run
     except BaseException as error:
@@ -47,7 +49,7 @@ def record_run(environment: str, operation: Operation, spec_version: int | None 
             shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def _begin(environment: str, operation: Operation, spec_version: int | None) -> Run:
+def _begin(environment: str, operation: Operation, spec_version: int | None, *, is_upgrade: bool) -> Run:
     """The run on record with the spec it was begun for; one that has no spec is on record too, with the reason."""
     flow_run = _read_flow_run()
     run_id = str(flow_run.id)
@@ -78,6 +80,8 @@ def _begin(environment: str, operation: Operation, spec_version: int | None) -> 
         status_before=known.status if known else None,
         was_ready=bool(known and known.ready_at),
         plan_id=request.plan_id if request else None,
+        named=ledger().read_replacements(request.id) if request else frozenset(),
+        is_upgrade=is_upgrade,
         account=account,
         folder=read_settings().state_dir / "work" / environment / run_id,
     )

@@ -11,38 +11,48 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.aws import state_key
-from blocks.settings import CHECKOUT, read_settings
+from blocks.module_archive import STACKS
+from blocks.settings import read_settings
 from blocks.state_lock import LockedError, LockRecorder
 from blocks.terraform import Terraform, refuse_rescued_state
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
+from domain.explanation import explain
 from domain.infrastructure import Account, terraform_inputs
 from domain.provision import Observed
+from domain.spec import EnvironmentSpec
+from domain.staleness import refuse_changed_spec, refuse_expired, refuse_moved_state
 from domain.status import EnvironmentStatus
 from tasks.journal import Journal
 from tasks.ledger import ledger
+from tasks.modules import choose_modules, read_pinned
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
 #: Asking a Terraform for its version takes 0.1 s; a run asks once.
 _find_program = cache(find_terraform)
 
-STACKS = CHECKOUT / "infra" / "terraform" / "stacks"
 PLAN_FILE = "terraform.tfplan"
 Outcome = TypeVar("Outcome")
 
 
 def observe_infrastructure(run: Run) -> Observed:
     """What Terraform would change: by a new plan, or by the saved one that the run was asked to apply."""
-    init_terraform(run)
-    changes = read_saved_plan(run, run.plan_id) if run.plan_id else plan_infrastructure(run)
-    return Observed(changes=changes, is_ready=run.status_before == EnvironmentStatus.READY)
+    pinned = read_pinned(run)
+    if run.plan_id:
+        changes = read_saved_plan(run, run.plan_id)
+        init_terraform(run, changes.modules)
+        put_saved_plan(run, run.plan_id)
+    else:
+        changes = plan_infrastructure(run, init_terraform(run))
+    is_ready = run.status_before == EnvironmentStatus.READY
+    return Observed(changes=changes, is_ready=is_ready, pinned=pinned, named=run.named)
 
 
 @task(**REPEATABLE)
-def init_terraform(run: Run) -> None:
-    """Copy the stack into the run's scratch folder, connect its state, link its provider."""
+def init_terraform(run: Run, planned: str = "") -> str:
+    """Copy the stack into the run's scratch folder, connect its state, link its provider; the digest of the modules."""
     account = run.account
     owner = Account(
         id=account.account_id,
@@ -52,28 +62,46 @@ def init_terraform(run: Run) -> None:
     )
     inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, owner)
     refuse_rescued_state(run.environment, run.folder.parent)
+    digest, stack = choose_modules(run, planned)
     terraform = _open(run)
-    terraform.prepare(STACKS / run.spec.cloud, inputs, account.terraform_backend(state_key(run.environment)))
+    terraform.prepare(stack, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
+    return digest
 
 
 @task(**REPEATABLE)
-def plan_infrastructure(run: Run) -> Changes:
-    """Ask Terraform what would change, and keep its plan in the scratch folder."""
-    return _unlocked(_open(run), lambda terraform: terraform.plan(run.folder / PLAN_FILE)).changes
+def plan_infrastructure(run: Run, modules: str) -> Changes:
+    """Ask Terraform what would change and why, and keep its plan in the scratch folder.
+
+    What is only added needs no reasons: a new environment does not pay for them.
+    """
+    plan_file = run.folder / PLAN_FILE
+    terraform = _open(run)
+    changes = _unlocked(terraform, lambda it: it.plan(plan_file)).changes
+    if any(item.action in ("change", "replace") for item in changes.items):
+        changes = explain(changes, terraform.show(plan_file))
+    return changes.model_copy(update={"modules": modules})
 
 
 @task(**REPEATABLE)
 def read_saved_plan(run: Run, plan_id: str) -> Changes:
-    """The plan that a person saw and said yes to. RefusedError where it expired, or is another environment's."""
+    """The plan that a person saw and said yes to. RefusedError where it expired, or what it was made of has changed."""
     plan = ledger().read_plan(plan_id)
-    if plan is None or plan.environment != run.environment or plan.expires_at <= read_clock():
+    if plan is None or plan.environment != run.environment:
         raise RefusedError(
-            f"{run.environment}: plan {plan_id} is unknown, of another environment, or older than 24 hours.",
+            f"{run.environment}: plan {plan_id} is unknown, or of another environment.",
             f"Plan again: `terrarium env plan {run.environment}`.",
         )
-    (run.folder / PLAN_FILE).write_bytes(run.account.read_plan(run.environment, plan_id))
+    refuse_expired(run.environment, plan_id, plan.expires_at, read_clock())
+    newest = EnvironmentSpec.model_validate_json(ledger().read_spec(run.environment).spec_json)
+    refuse_changed_spec(plan_id, run.spec, newest)
     return Changes.model_validate_json(plan.changes_json)
+
+
+@task(**REPEATABLE)
+def put_saved_plan(run: Run, plan_id: str) -> None:
+    """Fetch the saved plan into the scratch folder."""
+    (run.folder / PLAN_FILE).write_bytes(run.account.read_plan(run.environment, plan_id))
 
 
 @task(cache_policy=NO_CACHE)
@@ -86,10 +114,7 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     except PermanentError as error:
         if "Saved plan is stale" not in error.summary:
             raise
-        raise RefusedError(
-            f"{run.environment}: its state has changed since this plan was made.",
-            f"Plan again: `terrarium env plan {run.environment}`.",
-        ) from error
+        raise refuse_moved_state(run.environment, run.plan_id or "of this run", _list_changes_since(run)) from error
     return {"counts": outcome.counts.model_dump(), **journal.close()}
 
 
@@ -103,6 +128,17 @@ def destroy_infrastructure(run: Run) -> dict[str, Any]:
     journal = Journal(run, changes)
     outcome = _unlocked(terraform, lambda it: it.apply(plan_file, journal.add))
     return {"counts": outcome.counts.model_dump(), **journal.close()}
+
+
+def _list_changes_since(run: Run) -> list[str]:
+    """The runs that changed the environment since the plan of this one was made, told in words."""
+    plan = ledger().read_plan(run.plan_id) if run.plan_id else None
+    since = plan.added_at if plan else None
+    return [
+        f"{other.operation} run {other.run_id} of {other.actor}, {other.status} at {other.finished_at:%F %T} UTC"
+        for other in ledger().list_runs(run.environment)
+        if other.finished_at and since and other.finished_at > since and other.environment_status
+    ]
 
 
 def _open(run: Run) -> Terraform:

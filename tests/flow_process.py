@@ -65,7 +65,7 @@ def list_objects(account: AwsAccount, bucket: str, prefix: str) -> list[str]:
 def plan_twice(environment: str, spec_version: int | None = None) -> None:
     """`plan_environment` with each step performed two times."""
     with record_run(environment, Operation.PLAN, spec_version) as run:
-        for step in decide_plan_run(run.spec, observe_infrastructure(run), run.run_id).steps:
+        for step in decide_plan_run(run.spec, observe_infrastructure(run)).steps:
             perform_twice(run, step)
 
 

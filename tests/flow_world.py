@@ -18,6 +18,7 @@ from blocks.ledger import EnvironmentRow, Ledger, RunRow, StepRow
 from blocks.ledger.tables import notice
 from blocks.prefect_api import PrefectApi, PrefectRun
 from blocks.settings import CHECKOUT
+from domain.changes import Changes
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
 from tests.flow_faults import Faults
@@ -106,6 +107,24 @@ class World:
         version = self.add_spec(name, **changes)
         assert self.run("provision", name, version).status == "succeeded"
         return version
+
+    def plan(self, name: str, version: int, *, upgrade: bool = False) -> str:
+        """The id of a plan that is saved."""
+        parameters = {"environment": name, "spec_version": version, "upgrade": upgrade}
+        run = self._read_ended(self.process.ask("run", "plan", parameters, None))
+        assert run.status == "succeeded", run.error
+        assert run.report is not None
+        return str(run.report["plan_id"])
+
+    def apply_plan(self, name: str, version: int, plan_id: str, actor: str = "alice") -> RunRow:
+        """A run that applies a saved plan, asked for by somebody."""
+        return self.run("provision", name, version, self.ask(Operation.PROVISION, name, version, plan_id, actor))
+
+    def read_plan(self, plan_id: str) -> Changes:
+        """What a saved plan would change."""
+        row = self.ledger.read_plan(plan_id)
+        assert row is not None
+        return Changes.model_validate_json(row.changes_json)
 
     def expire(self) -> None:
         """What the schedule of `expire` does every minute."""

@@ -3,12 +3,15 @@
 from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
 from blocks.ledger.journal import Journal
+from blocks.ledger.modules import Modules, Replacements
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
 from blocks.ledger.specs import Plans, Requests, Specs
 
 
-class Ledger(Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence):
+class Ledger(
+    Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence, Modules, Replacements
+):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 
     def check_revision(self) -> None:

@@ -103,6 +103,17 @@ class PlanRow(Row):
     added_at: datetime
 
 
+class ModulePinRow(Row):
+    """The version of the Terraform modules that a generation keeps; `location` is its archive's S3 URL."""
+
+    environment: str
+    generation: int
+    digest: str
+    location: str
+    run_id: str
+    actor: str
+
+
 class EnvironmentRow(Row):
     """An environment as the ledger sees it. `generation`, `ready_at` (first ready), `expires_at` are of its live one.
 

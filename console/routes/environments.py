@@ -16,6 +16,7 @@ from console.contract import (
     Environments,
     ExtendRequest,
     Leftover,
+    PlanRequest,
     Run,
     SpecRequest,
 )
@@ -38,6 +39,7 @@ from domain.teardown import list_leftovers
 
 router = APIRouter(prefix="/api/environments", tags=["environments"])
 RUNS_SHOWN = 5
+PLAIN = PlanRequest()
 
 
 @router.post("", status_code=202)
@@ -46,7 +48,7 @@ def create_environment(sources: Given, request: SpecRequest, response: Response)
     spec = sources.resolve(request.spec, request.file_name)
     version = sources.ledger.add_spec(spec.name, spec.canonical_json(), request.spec, ACTOR)
     operation = Operation.PLAN if request.plan_only else Operation.PROVISION
-    return answer_accepted(response, start_run(sources, spec.name, operation, version))
+    return answer_accepted(response, start_run(sources, spec.name, operation, version, replace=request.replace))
 
 
 @router.get("")
@@ -94,19 +96,22 @@ def _read_side(sources: Sources, name: str) -> tuple[EnvironmentSpec, str]:
 
 
 @router.post("/{name}/plan", status_code=202)
-def plan_environment(sources: Given, name: str, response: Response) -> Run:
-    """Show what applying the newest stored spec would change."""
-    return answer_accepted(response, start_run(sources, name, Operation.PLAN, read_spec(sources, name).version))
+def plan_environment(sources: Given, name: str, response: Response, request: PlanRequest = PLAIN) -> Run:
+    """Show what applying the newest stored spec would change, on request with the modules of this version."""
+    version = read_spec(sources, name).version
+    return answer_accepted(response, start_run(sources, name, Operation.PLAN, version, is_upgrade=request.upgrade))
 
 
 @router.post("/{name}/apply", status_code=202)
 def apply_environment(sources: Given, name: str, request: ApplyRequest, response: Response) -> Run:
     """Apply the newest stored spec, or with `plan_id` exactly what that plan showed."""
     if request.plan_id is None:
-        version = read_spec(sources, name).version
-        return answer_accepted(response, start_run(sources, name, Operation.PROVISION, version))
-    plan = read_plan(sources, name, request.plan_id)
-    return answer_accepted(response, start_run(sources, name, Operation.PROVISION, plan.spec_version, plan.id))
+        version, plan_id = read_spec(sources, name).version, None
+    else:
+        plan = read_plan(sources, name, request.plan_id)
+        version, plan_id = plan.spec_version, plan.id
+    run = start_run(sources, name, Operation.PROVISION, version, plan_id, replace=request.replace)
+    return answer_accepted(response, run)
 
 
 @router.delete("/{name}", status_code=202)

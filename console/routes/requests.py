@@ -6,6 +6,7 @@ So a run knows who asked and why, and a call that is repeated starts nothing twi
 import os
 import socket
 import uuid
+from collections.abc import Sequence
 
 from fastapi import Response
 
@@ -29,11 +30,20 @@ class RefusedRunError(RefusedError):
 
 
 def start_run(
-    sources: Sources, environment: str, operation: Operation, spec_version: int | None, plan_id: str | None = None
+    sources: Sources,
+    environment: str,
+    operation: Operation,
+    spec_version: int | None,
+    plan_id: str | None = None,
+    *,
+    replace: Sequence[str] = (),
+    is_upgrade: bool = False,
 ) -> Run:
     """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
     request_id = _record_request(sources, environment, operation, spec_version, plan_id)
-    parameters: dict[str, str | int] = {"environment": environment}
+    if replace:
+        sources.ledger.add_replacements(request_id, environment, replace, ACTOR)
+    parameters: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
     if operation in (Operation.PLAN, Operation.PROVISION) and spec_version is not None:
         parameters["spec_version"] = spec_version
     flow_run = sources.prefect.start_run(

@@ -117,7 +117,7 @@ def test_a_plan_is_shown_beside_the_answer(api: ScriptedApi, capsys: pytest.Capt
     api.on("POST", "/api/environments", golden("run"), code=202)
     assert run(["env", "plan", "dev"]) == 0
     streams = capsys.readouterr()
-    assert "aws_sqs_queue.main" in streams.err
+    assert "replace  aws_sqs_queue.main  cannot update; name: old → new (forces replacement)" in streams.err
     assert "1 to add, 0 to change, 1 to destroy." in streams.err
     assert "aws_sqs_queue.main" not in streams.out
 

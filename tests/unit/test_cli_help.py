@@ -49,6 +49,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
     assert {" ".join(path) for path, _ in ENDS} == {
         "env plan",
         "env apply",
+        "env upgrade",
         "env list",
         "env show",
         "env diff",

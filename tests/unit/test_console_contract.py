@@ -30,7 +30,7 @@ from console.contract import (
     StackPart,
     StackStatus,
 )
-from domain.changes import Change, Counts
+from domain.changes import AttributeChange, Change, Counts
 from domain.status import EnvironmentStatus, RunStatus
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,7 +49,15 @@ RUN = Run(
     spec_version=3,
     plan_id="9f2c",
     actor="operator",
-    planned=[Change(address="aws_sqs_queue.main", resource_type="aws_sqs_queue", action="replace", reason="requested")],
+    planned=[
+        Change(
+            address="aws_sqs_queue.main",
+            resource_type="aws_sqs_queue",
+            action="replace",
+            reason="cannot_update",
+            differences=(AttributeChange(key="name", before="old", after="new", forces_replacement=True),),
+        )
+    ],
 )
 RUNNING = RUN.model_copy(
     update={
