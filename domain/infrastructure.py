@@ -13,7 +13,10 @@ Variables = dict[str, Any]
 
 
 class Account(BaseModel):
-    """Where a stack is made: the account's number, the role to assume ("" for the ambient identity), its buckets."""
+    """Where a stack is made: the account's number, the role to assume ("" for the ambient identity), its buckets.
+
+    `session_name` is what the account's audit log calls us.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,6 +24,8 @@ class Account(BaseModel):
     role_arn: str
     state_bucket: str
     vault_bucket: str
+    session_name: str = "terrarium"
+    external_id: str = ""
 
 
 def terraform_inputs(spec: EnvironmentSpec, generation: int, origin_run_id: str, account: Account) -> Variables:

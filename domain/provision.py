@@ -114,6 +114,18 @@ def refuse_move(spec: EnvironmentSpec, lives: EnvironmentSpec) -> None:
         )
 
 
+def refuse_other_place(environment: str, made_in: tuple[str, str], now: tuple[str, str]) -> None:
+    """RefusedError where an account's block no longer is the place that the environment was made in.
+
+    A place is the account's name, and the kind of its endpoint with the account's number.
+    """
+    if made_in != now:
+        raise RefusedError(
+            f"{environment} was made in account {made_in[0]} ({made_in[1]}); its block is now {now[0]} ({now[1]}).",
+            "Put the account's block back as it was (Prefect UI, Blocks). Nothing was changed.",
+        )
+
+
 def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed: bool) -> EnvironmentStatus | None:
     """What a failed run leaves of its environment; None where it changed nothing that was there before."""
     if operation == Operation.PLAN:

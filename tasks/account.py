@@ -48,12 +48,6 @@ def _prepare(account: AwsAccount, recovery_region: str, folder: Path) -> Terrafo
         environment=account.environment(),
         mirror=find_provider_mirror(settings.provider_mirror),
     )
-    owner = {
-        "id": account.account_id,
-        "role_arn": account.role_arn,
-        "state_bucket": account.state_bucket,
-        "vault_bucket": account.vault_bucket,
-    }
-    inputs = {"account": owner, "region": account.region, "recovery_region": recovery_region}
+    inputs = {"account": account.owner().model_dump(), "region": account.region, "recovery_region": recovery_region}
     terraform.prepare(BOOTSTRAP, inputs, account.terraform_backend(STATE_KEY))
     return terraform

@@ -18,7 +18,7 @@ from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
 from domain.changes import Counts
 from domain.errors import PermanentError, RefusedError, TerrariumError
-from domain.provision import classify_failure, refuse_move
+from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.state import read_resources
 from domain.status import EnvironmentStatus, Operation, RunStatus
@@ -62,13 +62,17 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
     known = ledger().read_environment(environment)
     try:
         version, spec = _CHOICES[operation](environment, spec_version, known, actor)
-        account = load_account(spec.account)
+        account = load_account(spec.account).for_run(run_id)
+        live = ledger().read_generation(environment)
+        if live:
+            refuse_other_place(environment, (live.account, live.endpoint), (account.name, account.place))
+        account.identity()
     except Exception as error:
         begin_run(spec_version=None)
         _finish(run_id, _classify_end(error), None, error)
         raise
     begin_run(spec_version=version)
-    generation = ledger().open_generation(environment, run_id, account.name, account.kind)
+    generation = ledger().open_generation(environment, run_id, account.name, account.place)
     return Run(
         run_id=run_id,
         operation=operation,

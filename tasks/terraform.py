@@ -19,7 +19,7 @@ from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
 from domain.explanation import explain
-from domain.infrastructure import Account, terraform_inputs
+from domain.infrastructure import terraform_inputs
 from domain.provision import Observed
 from domain.spec import EnvironmentSpec
 from domain.staleness import refuse_changed_spec, refuse_expired, refuse_moved_state
@@ -54,13 +54,7 @@ def observe_infrastructure(run: Run) -> Observed:
 def init_terraform(run: Run, planned: str = "") -> str:
     """Copy the stack into the run's scratch folder, connect its state, link its provider; the digest of the modules."""
     account = run.account
-    owner = Account(
-        id=account.account_id,
-        role_arn=account.role_arn,
-        state_bucket=account.state_bucket,
-        vault_bucket=account.vault_bucket,
-    )
-    inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, owner)
+    inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, account.owner())
     refuse_rescued_state(run.environment, run.folder.parent)
     digest, stack = choose_modules(run, planned)
     terraform = _open(run)
