@@ -87,6 +87,16 @@ def test_the_console_asks_for_the_token(world: World, page: Page) -> None:
     page.add("Prefect's API and the console without a password or token", "401 and 401")
 
 
+def test_prefects_pages_call_nobody_else(world: World, page: Page) -> None:
+    """Both UIs come with a policy that keeps the browser from other sites."""
+    for path in ("/", "/v2/"):
+        shown = subprocess.run(
+            ["curl", "--noproxy", "*", "-sL", f"http://127.0.0.1:4200{path}"], text=True, capture_output=True
+        )
+        assert "Content-Security-Policy" in shown.stdout
+    page.add("Prefect's two UIs", "each with a policy that allows its own server only")
+
+
 @pytest.mark.parametrize("cloud", ["terraform_data", "aws"])
 def test_the_worker_runs_flows(world: World, account: None, cloud: str, page: Page) -> None:
     """An environment is made and removed, by flows in the image's worker, asked for by the command line outside."""
