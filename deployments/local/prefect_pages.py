@@ -17,7 +17,10 @@ def restrict_pages(settings: Settings) -> None:
 
 
 def add_policy(page: Path, prefect_url: str) -> None:
-    """Write the policy into a page. Both UIs need inline scripts; `localhost` is another origin than the address that they call."""
+    """Write the policy into a page, where it is not there yet.
+
+    Both UIs need inline scripts; `localhost` is another origin than the address that they call.
+    """
     sources = f"'self' 'unsafe-inline' 'unsafe-eval' data: blob: {prefect_url} {prefect_url.replace('http', 'ws', 1)}"
     tag = f'<meta http-equiv="Content-Security-Policy" content="default-src {sources}">'
     text = page.read_text(encoding="utf-8")
