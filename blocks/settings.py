@@ -56,6 +56,20 @@ class Settings(BaseSettings):
             "`make up`, which gives the URL to the processes it starts."
         ),
     )
+    ledger_owner_url: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "SQLAlchemy URL of the ledger for its owner. Only `python -m deployments migrate` reads it, in a stack "
+            "that is not `make up`'s own: no process that runs flows or answers people should have it."
+        ),
+    )
+    prefect_server_url: str = Field(
+        default="",
+        description=(
+            "URL without a path, like http://prefect:4200. Where our processes reach Prefect's server, when it is on "
+            "another host than they are. Empty: `host` and `prefect_port`."
+        ),
+    )
     prefect_has_password: bool = Field(
         default=False,
         description=(
@@ -119,7 +133,7 @@ class Settings(BaseSettings):
     @property
     def prefect_api_url(self) -> str:
         """Where a Prefect client finds the server: the value of PREFECT_API_URL."""
-        return f"{self.prefect_url}/api"
+        return f"{self.prefect_server_url.rstrip('/') or self.prefect_url}/api"
 
     @property
     def emulator_url(self) -> str:

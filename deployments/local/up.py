@@ -91,10 +91,10 @@ def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
 
 def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
     """Prefect is imported only now: it reads its settings from the environment when it is imported."""
-    from deployments.local.registration import register_deployments
+    from deployments.registration import describe_processes, register_deployments
 
     restrict_pages(blueprint.settings)
-    if changed := asyncio.run(register_deployments()):
+    if changed := asyncio.run(register_deployments(describe_processes())):
         report(f"Deployments registered: {', '.join(changed)}.")
 
 
