@@ -29,6 +29,8 @@ STATUSES = {
     "CANCELLED": RunStatus.CANCELLED,
     "CRASHED": RunStatus.CRASHED,
 }
+#: States in which a run waits: for a slot, by Prefect's own name, and for an approval (tasks/approval.py).
+WAITING_NAMES = ("AwaitingConcurrencySlot", "AwaitingApproval")
 LIVE_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 #: The most that Prefect gives in one answer, and that we give in one.
@@ -73,6 +75,9 @@ class RunsApi(Protocol):
 
     def read_run(self, run_id: str) -> PrefectRun | None:
         """One run, None where Prefect knows none."""
+
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key, None where there is none."""
 
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those of the runs that Prefect knows, by id."""
@@ -134,6 +139,12 @@ class PrefectApi:
         """One run, None where Prefect knows none, and for what is no id."""
         found = self._call("GET", f"/flow_runs/{run_id}") if _is_id(run_id) else None
         return self._read(found) if found else None
+
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key, None where there is none."""
+        wanted = {"flow_runs": {"idempotency_key": {"any_": [idempotency_key]}}, "limit": 1}
+        found = self._call("POST", "/flow_runs/filter", wanted)
+        return self._read(found[0]) if found else None
 
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those of the runs that Prefect knows, by id."""
@@ -214,7 +225,7 @@ class PrefectApi:
     def _read(self, row: dict[str, Any]) -> PrefectRun:
         state = row.get("state") or {}
         status = STATUSES[row.get("state_type") or "SCHEDULED"]
-        is_waiting = row.get("state_name") == "AwaitingConcurrencySlot"
+        is_waiting = row.get("state_name") in WAITING_NAMES
         return PrefectRun(
             run_id=row["id"],
             deployment=self._name_deployment(row.get("deployment_id")),

@@ -119,6 +119,39 @@ class Settings(BaseSettings):
             "still waits for what it has begun and writes its state."
         ),
     )
+    token_file: CheckoutPath | None = Field(
+        default=None,
+        description=(
+            "File with the token that the command line brings to the API. Unset: the one that `make up` made, in the "
+            "state folder."
+        ),
+    )
+    api_body_kib: int = Field(
+        default=1024,
+        gt=0,
+        description="KiB. The largest body that the API reads: a specification has at most 200.",
+    )
+    api_calls_per_minute: int = Field(
+        default=6000,
+        gt=0,
+        description=(
+            "Calls. How many a token may make in a minute, and an address without a valid one. A waiting command asks "
+            "twice a second, so this is for 50 of them."
+        ),
+    )
+    approval_hours: float = Field(
+        default=24,
+        gt=0,
+        description="Hours. How long an approval counts; never longer than the plan that it is for.",
+    )
+    approval_wait_minutes: float = Field(
+        default=60,
+        gt=0,
+        description=(
+            "Minutes. How long a run waits for its plan to be approved: it keeps a process meanwhile, and its "
+            "environment from other changes."
+        ),
+    )
     log_size_mib: int = Field(
         default=10,
         gt=0,

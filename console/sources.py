@@ -29,12 +29,16 @@ def _read_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Sources:
-    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes."""
+    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes.
+
+    `approval_hours` is how long an approval counts.
+    """
 
     ledger: Ledger
     prefect: RunsApi
     prefect_url: str
     environments_dir: Path
+    approval_hours: float = 24
     read_clock: Callable[[], datetime] = field(default=_read_clock)
 
     def read_history(self, cloud: str, operation: Operation) -> Sequence[Sequence[Event]]:

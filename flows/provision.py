@@ -5,9 +5,12 @@ What stands below `Args` in a flow's docstring is what a person reads beside the
 
 from prefect import flow
 
+from domain.approval import decide_gate
 from domain.provision import decide_plan_run, decide_provision
 from domain.status import Operation
+from tasks.approval import read_proposal
 from tasks.record import record_run
+from tasks.run import read_clock
 from tasks.steps import perform
 from tasks.terraform import observe_infrastructure
 
@@ -23,7 +26,8 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
     with record_run(environment, Operation.PROVISION, spec_version) as run:
         observed = observe_infrastructure(run)
         plan = decide_provision(run.spec, observed)
-        for step in plan.steps:
+        gate = decide_gate(read_proposal(run, plan.changes), read_clock())
+        for step in (*gate, *plan.steps):
             perform(run, step)
 
 

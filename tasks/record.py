@@ -13,17 +13,19 @@ from prefect.context import FlowRunContext
 
 from blocks.aws import AwsAccount
 from blocks.environment_files import read_declared
-from blocks.ledger.rows import EnvironmentRow
+from blocks.ledger.rows import EnvironmentRow, RequestRow
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
 from domain.changes import Counts
 from domain.errors import PermanentError, RefusedError, TerrariumError
+from domain.hold import refuse_held
 from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.state import read_resources
 from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.teardown import refuse_protected
 from tasks.ledger import ledger
-from tasks.run import Run
+from tasks.run import Run, read_clock
 from tasks.steps import CHANGING, unwind
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.
@@ -53,7 +55,7 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
     """The run on record with the spec it was begun for; one that has no spec is on record too, with the reason."""
     flow_run = _read_flow_run()
     run_id = str(flow_run.id)
-    request = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
+    request = _read_request(flow_run, environment, operation)
     actor = request.actor if request else "schedule" if flow_run.auto_scheduled else "prefect-ui"
     begin_run = partial(
         ledger().begin_run, run_id, environment, operation, operation.value, request_id=request.id if request else None,
@@ -61,6 +63,7 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
     )  # fmt: skip
     known = ledger().read_environment(environment)
     try:
+        refuse_held(operation, ledger().read_hold(environment), read_clock())
         version, spec = _CHOICES[operation](environment, spec_version, known, actor)
         account = load_account(spec.account).for_run(run_id)
         live = ledger().read_generation(environment)
@@ -98,6 +101,12 @@ def _read_flow_run() -> FlowRun:
     return context.flow_run
 
 
+def _read_request(flow_run: FlowRun, environment: str, operation: Operation) -> RequestRow | None:
+    """Who asked for this run. A key of another run gives this one no name: keys can be read in Prefect."""
+    found = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
+    return found if found and (found.environment, found.operation) == (environment, operation) else None
+
+
 def _choose_wanted(
     environment: str, spec_version: int | None, known: EnvironmentRow | None, actor: str
 ) -> tuple[int, EnvironmentSpec]:
@@ -115,11 +124,16 @@ def _choose_wanted(
 def _choose_applied(
     environment: str, _spec_version: int | None, known: EnvironmentRow | None, _actor: str
 ) -> tuple[int, EnvironmentSpec]:
-    """The spec to remove by: the one that the environment was last made with, whatever its file says by now."""
+    """The spec to remove by: the one that the environment was last made with, whatever its file says by now.
+
+    A run that never ended may have begun with another spec than the one that protects what is there: that counts too.
+    """
     if known is None or known.spec_version is None or known.status == EnvironmentStatus.DESTROYED:
         raise RefusedError(
             f"There is no environment {environment} to remove.", "`terrarium env list` shows those that exist."
         )
+    made_version = ledger().read_made_version(environment) or known.spec_version
+    refuse_protected(_read_stored(environment, made_version))
     return known.spec_version, _read_stored(environment, known.spec_version)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.step import Step
-from tasks import aws, modules, report, terraform
+from tasks import approval, aws, modules, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 
@@ -17,6 +17,7 @@ Effect = Callable[..., dict[str, Any] | None]
 #: Every step that a plan may name, and the task that has its effect.
 STEPS: dict[str, Effect] = {
     "save_plan": aws.save_plan,
+    "await_approval": approval.await_approval,
     "pin_modules": modules.pin_modules,
     "apply_infrastructure": terraform.apply_infrastructure,
     "verify_infrastructure": aws.verify_infrastructure,

@@ -59,6 +59,10 @@ class FakePrefect:
         """One run."""
         return self.runs.get(run_id)
 
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key."""
+        return next((run for run in self.runs.values() if run.idempotency_key == idempotency_key), None)
+
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those that are known."""
         return {run_id: self.runs[run_id] for run_id in run_ids if run_id in self.runs}

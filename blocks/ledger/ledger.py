@@ -1,16 +1,23 @@
 """The ledger: what should exist, who asked, what was done and how it ended, as records that are only ever added."""
 
+from blocks.ledger.approvals import Approvals
 from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
+from blocks.ledger.holds import Holds
 from blocks.ledger.journal import Journal
 from blocks.ledger.modules import Modules, Replacements
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
 from blocks.ledger.specs import Plans, Requests, Specs
+from blocks.ledger.tokens import Tokens
+
+
+class Team(Tokens, Approvals, Holds, Replacements):
+    """What people may do, and say."""
 
 
 class Ledger(
-    Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence, Modules, Replacements
+    Specs, Requests, Plans, Team, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence, Modules
 ):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.access import Credential
 from domain.changes import Counts
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from domain.step import Undo
@@ -29,7 +30,10 @@ class SpecVersion(Row):
 
 
 class RequestRow(Row):
-    """Who asked for a run and why; `id` is the idempotency key of the Prefect flow run."""
+    """Who asked for a run and why; `id` is the idempotency key of the Prefect flow run.
+
+    `fingerprint` is the hash of the call that asked, where it came with an idempotency key of its own.
+    """
 
     id: str
     environment: str
@@ -38,7 +42,15 @@ class RequestRow(Row):
     plan_id: str | None
     actor: str
     reason: str
+    fingerprint: str | None = None
     added_at: datetime
+
+
+class TokenRow(Row, Credential):
+    """A token as it stands: who gave it to whom, with which role, until when."""
+
+    created_at: datetime
+    actor: str
 
 
 class GenerationRow(Row):

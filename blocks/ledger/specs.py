@@ -62,6 +62,7 @@ class Requests(Database):
         plan_id: str | None,
         actor: str,
         reason: str = "",
+        fingerprint: str | None = None,
     ) -> None:
         """Record a request; the same one again changes nothing, PermanentError where the id has another content."""
         row = {
@@ -72,6 +73,7 @@ class Requests(Database):
             "plan_id": plan_id,
             "actor": actor,
             "reason": reason,
+            "fingerprint": fingerprint,
         }
         with self._append() as chain:
             known = chain.fetch(select(request).where(request.c.id == id))

@@ -53,6 +53,7 @@ request = Table(
     Column("plan_id", Text),
     column("actor"),
     column("reason"),
+    Column("fingerprint", Text),
     _spec_reference(),
 )
 run = Table(

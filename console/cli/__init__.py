@@ -10,8 +10,10 @@ import click
 
 from console.cli.env import env
 from console.cli.output import CommandError, print_failure
+from console.cli.people import approve, hold, unhold
 from console.cli.runs import runs
 from console.cli.stack import doctor, status
+from console.cli.token import token
 
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
@@ -34,7 +36,7 @@ def terrarium() -> None:
     """Environments from one YAML file: made, watched and removed by Prefect flows."""
 
 
-for command in (env, runs, status, doctor):
+for command in (env, runs, approve, hold, unhold, token, status, doctor):
     terrarium.add_command(command)
 
 

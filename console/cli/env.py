@@ -143,7 +143,7 @@ def show(name: str, as_json: bool) -> None:
     answer = connect().get(f"/api/environments/{name}")
     if as_json:
         return print_json(answer)
-    print_table(("key", "value"), answer["environment"].items())
+    print_table(("key", "value"), [*answer["environment"].items(), ("held by", _describe_hold(answer["hold"]))])
     click.echo()
     print_table(("spec", "value"), _flatten(answer["spec"]))
     click.echo()
@@ -151,6 +151,10 @@ def show(name: str, as_json: bool) -> None:
         ("run", "operation", "status", "started at", "by"),
         [(run["run_id"], run["operation"], run["status"], run["started_at"], run["actor"]) for run in answer["runs"]],
     )
+
+
+def _describe_hold(hold: dict[str, Any] | None) -> str | None:
+    return f"{hold['holder']} until {hold['expires_at']}: {hold['reason']}" if hold else None
 
 
 def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:

@@ -18,7 +18,7 @@ EXIT_CODES = {
     "waiting": 4,
 }
 #: An error's kind as an exit code; the others are 1.
-ERROR_CODES = {"broken_spec": 2, "refused": 2, "bad_request": 64}
+ERROR_CODES = {"broken_spec": 2, "refused": 2, "forbidden": 2, "bad_request": 64}
 
 
 class CommandError(Exception):

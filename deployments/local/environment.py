@@ -21,7 +21,7 @@ TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE",
 # What only `up` and `down` ask for, and the URL that is built here.
 OURS_ALONE = {
     *("start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir"),
-    *("ledger_url", "ledger_owner_url"),
+    *("ledger_url", "ledger_owner_url", "token_file"),
 }
 
 

@@ -9,6 +9,7 @@ from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
 from deployments.local.environment import build_own_environment, database_url
+from deployments.local.first_token import record_first_token
 from deployments.local.layout import write_private
 from deployments.local.ports import check_port
 from deployments.local.postgres import create_cluster
@@ -81,12 +82,19 @@ def _bring_up(blueprint: Blueprint, program: Program, report: Report) -> None:
 
 
 def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
-    """Bring the private ledger's schema up to date. A ledger that the user named is its owner's to migrate."""
+    """Bring the private ledger's schema up to date, and give the first token.
+
+    A ledger that the user named is its owner's to migrate.
+    """
+    from blocks.ledger import open_ledger
     from blocks.ledger.migrate import migrate
 
-    if blueprint.settings.ledger_url.get_secret_value():
-        return
-    migrate(database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner), "terrarium_app")
+    if not blueprint.settings.ledger_url.get_secret_value():
+        owner = database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner)
+        migrate(owner, "terrarium_app")
+    with open_ledger(os.environ["TERRARIUM_LEDGER_URL"]) as ledger:
+        if name := record_first_token(ledger, blueprint.layout.token):
+            report(f"The token in {blueprint.layout.token} is {name}: an administrator's, for you alone.")
 
 
 def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:

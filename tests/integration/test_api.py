@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from blocks.ledger import Ledger
+from console.access import OPEN_PATHS
 from console.api import create_app
-from console.auth import OPEN_PATHS, hash_token
 from domain.changes import Change, Changes
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from tests.api_face import ROOT, TRY, Face, open_face
@@ -168,7 +168,7 @@ def test_what_was_destroyed_is_not_destroyed_again(face: Face) -> None:
 def test_a_fault_of_the_api_has_the_same_shape(face: Face) -> None:
     """500 tells the type of the error and where to read more, never its text."""
     broken = dataclasses.replace(face.sources, environments_dir=None)
-    with serve(create_app(broken, hash_token(TOKEN))) as url:
+    with serve(create_app(broken)) as url:
         error = face.read(face.client.post(f"{url}/api/environments", json={"spec": TRY}), 500)["error"]
     assert (error["kind"], error["summary"]) == ("failed", "The API failed: TypeError.")
 
