@@ -90,7 +90,7 @@ def record_token(ledger: Ledger) -> None:
 def open_face(ledger: Ledger, **settings: Any) -> Iterator[Face]:
     """An API on an empty ledger, which knows the token of an administrator."""
     prefect = FakePrefect()
-    sources = Sources(ledger, prefect, "http://prefect.example", ROOT / "environments")
+    sources = Sources(ledger, prefect, prefect, "http://prefect.example", ROOT / "environments")
     record_token(ledger)
     with serve(create_app(sources, Settings(**settings))) as url:
         yield Face(sources, prefect, url)

@@ -64,7 +64,7 @@ def test_a_token_is_kept_as_its_hash() -> None:
 
 def test_every_route_has_its_role() -> None:
     """Deny by default: a route without an entry fails here, and an entry without a route too."""
-    app = create_app(Sources(None, FakePrefect(), "", Path()), Settings())
+    app = create_app(Sources(None, FakePrefect(), FakePrefect(), "", Path()), Settings())
     contexts = list(iter_route_contexts(app.routes))
     found = {
         (method, context.path)
