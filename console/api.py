@@ -18,7 +18,7 @@ from console.sources import Sources
 
 #: What every address may answer; 401, 403, 413 and 429 come before a route is reached.
 ERROR_CODES: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (401, 403, 404, 409, 413, 422, 429, 500, 503)
+    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503)
 }
 
 
