@@ -113,10 +113,10 @@ class PrefectApi:
         """Start a run of a deployment; the same key gives the same run. PermanentError for an unknown deployment."""
         body = {"parameters": parameters, "idempotency_key": idempotency_key, "tags": sorted(tags)}
         path = f"/deployments/{self._find_deployment(deployment)}/create_flow_run"
-        found = self._call("POST", path, body)
+        found = self.call("POST", path, body)
         if found is None:  # `make up` registered it anew, under another id
             self._deployments.clear()
-            found = self._call("POST", f"/deployments/{self._find_deployment(deployment)}/create_flow_run", body)
+            found = self.call("POST", f"/deployments/{self._find_deployment(deployment)}/create_flow_run", body)
         return self._read(found)
 
     def _find_deployment(self, name: str) -> str:
@@ -132,18 +132,18 @@ class PrefectApi:
         return next((name for name, known_id in self._deployments.items() if known_id == deployment_id), None)
 
     def _read_deployments(self) -> None:
-        found = self._call("POST", "/deployments/filter", {"limit": 200}) or []
+        found = self.call("POST", "/deployments/filter", {"limit": 200}) or []
         self._deployments = {row["name"]: row["id"] for row in found}
 
     def read_run(self, run_id: str) -> PrefectRun | None:
         """One run, None where Prefect knows none, and for what is no id."""
-        found = self._call("GET", f"/flow_runs/{run_id}") if _is_id(run_id) else None
+        found = self.call("GET", f"/flow_runs/{run_id}") if _is_id(run_id) else None
         return self._read(found) if found else None
 
     def find_run(self, idempotency_key: str) -> PrefectRun | None:
         """The run that was started under a key, None where there is none."""
         wanted = {"flow_runs": {"idempotency_key": {"any_": [idempotency_key]}}, "limit": 1}
-        found = self._call("POST", "/flow_runs/filter", wanted)
+        found = self.call("POST", "/flow_runs/filter", wanted)
         return self._read(found[0]) if found else None
 
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
@@ -151,14 +151,14 @@ class PrefectApi:
         wanted = list(run_ids)
         if not wanted:
             return {}
-        found = self._call("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": wanted}}, "limit": len(wanted)})
+        found = self.call("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": wanted}}, "limit": len(wanted)})
         return {row["id"]: self._read(row) for row in found or []}
 
     def read_live_runs(self, now: datetime) -> list[PrefectRun]:
         """Runs that were due by `now` and have not ended, newest first, at most 200."""
         wanted = {"state": {"type": {"any_": LIVE_STATES}}, "expected_start_time": {"before_": now.isoformat()}}
         body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": 200}
-        return [self._read(row) for row in self._call("POST", "/flow_runs/filter", body) or []]
+        return [self._read(row) for row in self.call("POST", "/flow_runs/filter", body) or []]
 
     def read_logs(self, run_id: str, after: datetime | None = None) -> list[PrefectLog]:
         """Log lines at or after a time, oldest first, at most 2000."""
@@ -168,7 +168,7 @@ class PrefectApi:
         lines: list[PrefectLog] = []
         while len(lines) < LOG_LIMIT:
             body = {"logs": wanted, "sort": "TIMESTAMP_ASC", "limit": PAGE_LIMIT, "offset": len(lines)}
-            page = self._call("POST", "/logs/filter", body) or []
+            page = self.call("POST", "/logs/filter", body) or []
             lines += [_read_log(row) for row in page]
             if len(page) < PAGE_LIMIT:
                 break
@@ -177,7 +177,7 @@ class PrefectApi:
     def cancel_run(self, run_id: str) -> None:
         """Ask a run to stop; PermanentError where it has ended, or Prefect has no such run."""
         body = {"state": {"type": "CANCELLING", "name": "Cancelling", "message": "Cancelled from the console."}}
-        found = self._call("POST", f"/flow_runs/{run_id}/set_state", body)
+        found = self.call("POST", f"/flow_runs/{run_id}/set_state", body)
         if found is None:
             raise PermanentError(f"Prefect knows no run {run_id}.", "`terrarium runs list` shows the runs.")
         if found["status"] != "ACCEPT" and (found.get("state") or {}).get("type") != "CANCELLED":
@@ -191,7 +191,7 @@ class PrefectApi:
         except httpx.HTTPError:
             return False
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The JSON answer, None for 404; TemporaryError once the patience is over, PermanentError for a refusal."""
         tries = Retrying(
             retry=retry_if_exception_type(TemporaryError),
@@ -215,7 +215,7 @@ class PrefectApi:
                 f"Prefect refused {method} {path}: HTTP {answer.status_code} {answer.text[:500]}",
                 "Run `make up`, so that Prefect, its deployments and the console are of one version.",
             )
-        return answer.json()
+        return answer.json() if answer.content else {}
 
     def _unavailable(self, reason: str) -> TemporaryError:
         return TemporaryError(

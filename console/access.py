@@ -42,7 +42,6 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Role], ...] = tuple(
 )
 
 
-def find_least_role(method: str, path: str) -> Role | None:
-    """The role that a call needs; the least of the address where it does not know the method; None where it is none."""
-    at_path = {known: role for known, pattern, role in _PATTERNS if pattern.match(path)}
-    return at_path.get(method) or min(at_path.values(), key=list(Role).index, default=None)
+def list_roles(path: str) -> dict[str, Role]:
+    """The methods of an address, each with the role that it needs; empty where there is no such address."""
+    return {method: role for method, pattern, role in _PATTERNS if pattern.match(path)}

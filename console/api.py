@@ -13,12 +13,12 @@ from console.contract import ErrorAnswer
 from console.errors import add_error_answers
 from console.gate import Gate
 from console.limiter import Limiter
-from console.routes import environments, holds, plans, runs, status, tokens
+from console.routes import accounts, environments, holds, plans, runs, status, tokens
 from console.sources import Sources
 
 #: What every address may answer; 401, 403, 413 and 429 come before a route is reached.
 ERROR_CODES: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (401, 403, 404, 409, 413, 422, 429, 500, 503)
+    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503)
 }
 
 
@@ -38,21 +38,24 @@ def create_app(sources: Sources | None = None, settings: Settings | None = None)
     app.add_middleware(
         Gate, sources=sources, limiter=Limiter(settings.api_calls_per_minute), body_bytes=settings.api_body_kib * 1024
     )
-    for router in (environments.router, holds.router, runs.router, plans.router, tokens.router, status.router):
-        app.include_router(router, dependencies=[Depends(read_bearer)])
+    for module in (environments, holds, runs, plans, accounts, tokens, status):
+        app.include_router(module.router, dependencies=[Depends(read_bearer)])
     app.include_router(status.open_router)
     add_error_answers(app)
     return app
 
 
 def _open_sources(settings: Settings) -> Sources:
+    from blocks.account_blocks import AccountBlocks
     from blocks.environment_files import FOLDER
     from blocks.ledger import open_ledger
     from blocks.prefect_api import open_prefect
 
+    prefect = open_prefect(settings.prefect_api_url)
     return Sources(
         ledger=open_ledger(settings.ledger_url.get_secret_value()),
-        prefect=open_prefect(settings.prefect_api_url),
+        prefect=prefect,
+        accounts=AccountBlocks(prefect),
         prefect_url=settings.prefect_url,
         environments_dir=FOLDER,
         approval_hours=settings.approval_hours,

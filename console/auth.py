@@ -5,13 +5,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from console.access import find_least_role
+from console.access import list_roles
 from console.sources import Sources, UnknownError
 from domain.access import Caller, hash_token, identify, refuse_role
 from domain.errors import PermanentError, RefusedError
 
 #: For the document of the API alone: console/gate.py has read the token before a route is reached.
 read_bearer = HTTPBearer(auto_error=False, description="A token of `terrarium token create`, or the one of `make up`.")
+
+SEE_DOCUMENT = "See /openapi.json for what there is."
 
 
 class UnauthorizedError(PermanentError):
@@ -20,6 +22,14 @@ class UnauthorizedError(PermanentError):
 
 class ForbiddenError(RefusedError):
     """A token whose role is too small."""
+
+
+class WrongMethodError(PermanentError):
+    """An address that does not know the method; `allowed` are those that it knows."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(f"This address knows {', '.join(allowed)}, nothing else.", SEE_DOCUMENT)
+        self.allowed = allowed
 
 
 def authenticate(sources: Sources, authorization: str) -> Caller:
@@ -37,12 +47,14 @@ def authenticate(sources: Sources, authorization: str) -> Caller:
 
 
 def authorize(caller: Caller, method: str, path: str) -> None:
-    """UnknownError for an address that is in no table, ForbiddenError for a role that is too small."""
-    least = find_least_role(method, path)
-    if least is None:
-        raise UnknownError("There is no such address.", "See /openapi.json for what there is.")
+    """ForbiddenError for a role that is too small; UnknownError and WrongMethodError for what is not in the table."""
+    roles = list_roles(path)
+    if not roles:
+        raise UnknownError("There is no such address.", SEE_DOCUMENT)
+    if method not in roles:
+        raise WrongMethodError(sorted(roles))
     try:
-        refuse_role(caller, least)
+        refuse_role(caller, roles[method])
     except RefusedError as refusal:
         raise ForbiddenError(refusal.summary, refusal.resolution) from refusal
 

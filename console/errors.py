@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from console.auth import ForbiddenError, UnauthorizedError
+from console.auth import ForbiddenError, UnauthorizedError, WrongMethodError
 from console.contract import ErrorAnswer, ErrorKind, Fault, Problem
 from console.limiter import TooManyError
 from console.routes.asking import KeyReusedError, RefusedRunError
@@ -18,6 +18,7 @@ KINDS: tuple[tuple[type[TerrariumError], ErrorKind, int], ...] = (
     (UnauthorizedError, "unauthorized", 401),
     (ForbiddenError, "forbidden", 403),
     (UnknownError, "unknown", 404),
+    (WrongMethodError, "bad_request", 405),
     (KeyReusedError, "conflict", 422),
     (SpecError, "broken_spec", 422),
     (TooManyError, "too_many", 429),
@@ -46,6 +47,8 @@ def answer_error(_: Request, error: Exception) -> JSONResponse:
         run=error.run if isinstance(error, RefusedRunError) else None,
     )
     headers = {"WWW-Authenticate": "Bearer"} if kind == "unauthorized" else {}
+    if isinstance(error, WrongMethodError):
+        headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, TooManyError):
         headers["Retry-After"] = f"{error.delay_seconds or 1:.0f}"
     return JSONResponse(answer.to_json(), status_code, headers=headers)

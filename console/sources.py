@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from blocks.account_blocks import AccountsApi
 from blocks.environment_files import read_classes
 from blocks.ledger import Ledger
 from blocks.prefect_api import RunsApi
@@ -36,6 +37,7 @@ class Sources:
 
     ledger: Ledger
     prefect: RunsApi
+    accounts: AccountsApi
     prefect_url: str
     environments_dir: Path
     approval_hours: float = 24

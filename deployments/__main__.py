@@ -20,7 +20,7 @@ def main() -> int:
     """Exit code 0, or 1 with what failed and what to do about it."""
     parser = argparse.ArgumentParser(prog="python -m deployments", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("migrate", help="bring the ledger's schema up to date, as its owner")
+    commands.add_parser("migrate", help="bring the ledger's schema up to date, as its owner; give the first token")
     register = commands.add_parser("register", help="tell Prefect the work pool and the deployments")
     register.add_argument("--pool", choices=["process", "kubernetes"], default="process", help="the work pool's type")
     register.add_argument("--image", default="", help="the image of a run's job, for a pool of type kubernetes")
@@ -51,7 +51,21 @@ def _migrate(settings: Settings) -> str:
             "Migrating needs the ledger's URL twice: for its owner and for the application's role.",
             "Set TERRARIUM_LEDGER_OWNER_URL and TERRARIUM_LEDGER_URL.",
         )
-    return f"The ledger is at revision {migrate(owner, make_url(app).username)}."
+    told = f"The ledger is at revision {migrate(owner, make_url(app).username)}."
+    return " ".join(filter(None, (told, _give_first_token(settings))))
+
+
+def _give_first_token(settings: Settings) -> str:
+    """Where the state folder has a token, it is an administrator's."""
+    from blocks.ledger import open_ledger
+    from deployments.first_token import record_first_token
+
+    token_file = settings.state_dir / "token"
+    if not token_file.is_file():
+        return ""
+    with open_ledger(settings.ledger_url.get_secret_value()) as ledger:
+        name = record_first_token(ledger, token_file)
+    return f"The token in {token_file} is {name}, an administrator's." if name else ""
 
 
 def _register(settings: Settings, arguments: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,11 @@ class Face:
         """A client that brings a token."""
         return Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
 
-    def give_token(self, name: str, role: Role = Role.ADMINISTRATOR) -> Client:
+    def give_token(self, name: str, role: Role = Role.ADMINISTRATOR, ends_in: timedelta | None = None) -> Client:
         """A client of somebody else."""
         token = f"a-token-of-{name}-that-is-long-enough"
-        self.ledger.add_token(name, hash_token(token), role, None, "tests")
+        expires_at = self.sources.read_clock() + ends_in if ends_in else None
+        self.ledger.add_token(name, hash_token(token), role, expires_at, "tests")
         return self.call_as(token)
 
     def create(self, spec: str = TRY, **fields: Any) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def record_token(ledger: Ledger) -> None:
 def open_face(ledger: Ledger, **settings: Any) -> Iterator[Face]:
     """An API on an empty ledger, which knows the token of an administrator."""
     prefect = FakePrefect()
-    sources = Sources(ledger, prefect, "http://prefect.example", ROOT / "environments")
+    sources = Sources(ledger, prefect, prefect, "http://prefect.example", ROOT / "environments")
     record_token(ledger)
     with serve(create_app(sources, Settings(**settings))) as url:
         yield Face(sources, prefect, url)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.prefect_api import PrefectLog, PrefectRun
+from domain.account import Account
 from domain.errors import PermanentError
 from domain.status import RunStatus
 
@@ -16,6 +17,7 @@ class FakePrefect:
     def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire")) -> None:
         self.runs: dict[str, PrefectRun] = {}
         self.logs: dict[str, list[PrefectLog]] = {}
+        self.accounts: dict[str, Account] = {}
         self.tags: dict[str, list[str]] = {}
         self._deployments = set(deployments)
 
@@ -85,6 +87,14 @@ class FakePrefect:
             raise PermanentError(f"Run {run_id} cannot be cancelled.", "It has ended.")
         if run.status is RunStatus.QUEUED:
             self.enter(run_id, RunStatus.CANCELLED)
+
+    def list_accounts(self) -> list[Account]:
+        """Every account, by name."""
+        return sorted(self.accounts.values(), key=lambda account: account.name)
+
+    def save_account(self, account: Account) -> None:
+        """Register or change one."""
+        self.accounts[account.name] = account
 
     def is_healthy(self) -> bool:
         """Always."""

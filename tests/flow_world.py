@@ -185,5 +185,5 @@ class World:
 
 def pause_schedule(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:
     """Stop a deployment's schedule, or let it go on."""
-    found = prefect._call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+    found = prefect.call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
     httpx.patch(f"{prefect.url}/deployments/{found[0]['id']}", json={"paused": is_paused}, trust_env=False)

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from console.cli.account import account
 from console.cli.env import env
 from console.cli.output import CommandError, print_failure
 from console.cli.people import approve, hold, unhold
@@ -36,7 +37,7 @@ def terrarium() -> None:
     """Environments from one YAML file: made, watched and removed by Prefect flows."""
 
 
-for command in (env, runs, approve, hold, unhold, token, status, doctor):
+for command in (env, runs, approve, hold, unhold, account, token, status, doctor):
     terrarium.add_command(command)
 
 

@@ -21,7 +21,7 @@ from console.contract import (
     SpecRequest,
 )
 from console.routes.asking import Asked, answer_once
-from console.routes.plans import propose
+from console.routes.plans import parse_spec, propose
 from console.routes.requests import (
     read_applicable_plan,
     read_environment,
@@ -36,12 +36,12 @@ from domain.errors import PermanentError, RefusedError
 from domain.spec import EnvironmentSpec
 from domain.spec_difference import list_differences
 from domain.spec_fault import SpecError
+from domain.staleness import refuse_changed_spec
 from domain.status import EnvironmentStatus, Operation
 from domain.teardown import list_leftovers
 
 router = APIRouter(prefix="/api/environments", tags=["environments"])
 RUNS_SHOWN = 5
-PLAIN = PlanRequest()
 
 
 @router.post("", status_code=202)
@@ -103,12 +103,14 @@ def _read_side(sources: Sources, name: str) -> tuple[EnvironmentSpec, str]:
 
 
 @router.post("/{name}/plan", status_code=202)
-def plan_environment(sources: Given, asking: Asked, name: str, response: Response, request: PlanRequest = PLAIN) -> Run:
+def plan_environment(
+    sources: Given, asking: Asked, name: str, response: Response, request: PlanRequest | None = None
+) -> Run:
     """Show what applying the newest stored spec would change, on request with the modules of this version."""
 
     def start() -> Run:
         version = read_spec(sources, name).version
-        return start_run(sources, asking, name, Operation.PLAN, version, is_upgrade=request.upgrade)
+        return start_run(sources, asking, name, Operation.PLAN, version, is_upgrade=bool(request and request.upgrade))
 
     return answer_once(response, sources, asking, start)
 
@@ -124,7 +126,9 @@ def apply_environment(sources: Given, asking: Asked, name: str, request: ApplyRe
         version = read_spec(sources, name).version
         if request.plan_id is not None:
             plan = read_applicable_plan(sources, name, request.plan_id)
-            refuse_unapproved(propose(sources, plan, asking.actor), sources.read_clock())
+            proposal = propose(sources, plan, asking.actor)
+            refuse_changed_spec(plan.id, proposal.spec, parse_spec(sources, name, version))
+            refuse_unapproved(proposal, sources.read_clock())
             version = plan.spec_version
         return start_run(sources, asking, name, Operation.PROVISION, version, request.plan_id, replace=request.replace)
 

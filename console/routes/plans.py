@@ -29,7 +29,7 @@ def approve_plan(sources: Given, caller: Asker, plan_id: str, request: ApprovalR
     plan = read_plan(sources, plan_id)
     refuse_own(plan.environment, plan_id, _read_requester(sources, plan), caller.name)
     newest = read_spec(sources, plan.environment).version
-    planned_spec, newest_spec = (_read_spec(sources, plan.environment, it) for it in (plan.spec_version, newest))
+    planned_spec, newest_spec = (parse_spec(sources, plan.environment, it) for it in (plan.spec_version, newest))
     refuse_changed_spec(plan_id, planned_spec, newest_spec)
     ends_at = decide_end(sources.read_clock(), plan.expires_at, timedelta(hours=sources.approval_hours))
     sources.ledger.add_approval(plan_id, plan.environment, plan.digest, caller.name, request.reason, ends_at)
@@ -41,8 +41,8 @@ def propose(sources: Sources, plan: PlanRow, *requesters: str) -> Proposal:
     row = sources.ledger.read_environment(plan.environment)
     made_version = sources.ledger.read_made_version(plan.environment)
     return Proposal(
-        spec=_read_spec(sources, plan.environment, plan.spec_version),
-        lives=_read_spec(sources, plan.environment, made_version) if made_version else None,
+        spec=parse_spec(sources, plan.environment, plan.spec_version),
+        lives=parse_spec(sources, plan.environment, made_version) if made_version else None,
         was_ready=bool(row and row.ready_at),
         changes=Changes.model_validate_json(plan.changes_json),
         requesters=frozenset({_read_requester(sources, plan), *requesters}),
@@ -61,7 +61,8 @@ def _read_requester(sources: Sources, plan: PlanRow) -> str:
     return run.actor
 
 
-def _read_spec(sources: Sources, name: str, version: int) -> EnvironmentSpec:
+def parse_spec(sources: Sources, name: str, version: int) -> EnvironmentSpec:
+    """A stored spec. UnknownError where there is none."""
     return EnvironmentSpec.model_validate_json(read_spec(sources, name, version).spec_json)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
+from deployments.first_token import record_first_token
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
 from deployments.local.environment import build_own_environment, database_url
-from deployments.local.first_token import record_first_token
 from deployments.local.layout import write_private
 from deployments.local.ports import check_port
 from deployments.local.postgres import create_cluster

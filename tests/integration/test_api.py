@@ -99,7 +99,6 @@ def test_a_plan_is_shown_and_applied_as_it_was_shown(face: Face) -> None:
     shown = face.get(f"/api/runs/{run['run_id']}")
     assert shown["plan_id"] == "p1"
     assert [change["address"] for change in shown["planned"]] == ["aws_sqs_queue.main"]
-    face.create(TRY.replace("TB-100", "TB-200"), plan_only=True)
     applied = face.post("/api/environments/try/apply", {"plan_id": "p1"})
     flow_run = face.prefect.runs[applied["run_id"]]
     assert flow_run.parameters == {"environment": "try", "spec_version": 1}
@@ -108,6 +107,8 @@ def test_a_plan_is_shown_and_applied_as_it_was_shown(face: Face) -> None:
     assert request.plan_id == "p1"
     assert face.post("/api/environments/try/apply", {"plan_id": "p2"}, 404)["error"]["kind"] == "unknown"
     assert face.post("/api/environments/other/apply", {"plan_id": "p1"}, 404)["error"]["kind"] == "unknown"
+    face.create(TRY.replace("TB-100", "TB-200"), plan_only=True)
+    assert face.post("/api/environments/try/apply", {"plan_id": "p1"}, 409)["error"]["kind"] == "refused"
 
 
 def test_an_old_plan_is_refused(face: Face) -> None:

@@ -64,7 +64,7 @@ def environment(ledger: Ledger, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The variables under which the command finds a running API."""
     prefect = FakePrefect()
     record_token(ledger)
-    app = create_app(Sources(ledger, prefect, "http://prefect.example", ROOT / "environments"))
+    app = create_app(Sources(ledger, prefect, prefect, "http://prefect.example", ROOT / "environments"))
     worker = Worker(ledger, prefect)
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "try.yaml").write_text(TRY)
