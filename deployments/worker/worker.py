@@ -82,6 +82,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     async def end_runs(self) -> None:
         """Take no further run; SIGTERM to each, and wait until all of them have ended and Prefect knows."""
         self._is_ending = True
+        if not self._is_ready.is_set():
+            return
         processes = self._executors.process_manager
         for handle in map(processes.get, processes.flow_run_ids()):
             with suppress(ProcessLookupError):
