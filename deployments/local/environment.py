@@ -79,7 +79,7 @@ def _build_prefect_client(settings: Settings, credentials: Credentials) -> dict[
     return password | {
         "PREFECT_API_URL": settings.prefect_api_url,
         "PREFECT_HOME": str(Layout(settings.state_dir).prefect_home),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "1",
     }
