@@ -8,6 +8,7 @@ from prefect import flow
 from domain.provision import decide_plan_run, decide_provision
 from domain.status import Operation
 from tasks.record import record_run
+from tasks.secret import check_secrets
 from tasks.steps import perform
 from tasks.terraform import observe_infrastructure
 
@@ -21,6 +22,7 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
         spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
     """
     with record_run(environment, Operation.PROVISION, spec_version) as run:
+        check_secrets(run)
         observed = observe_infrastructure(run)
         plan = decide_provision(run.spec, observed)
         for step in plan.steps:
@@ -36,6 +38,7 @@ def plan_environment(environment: str, spec_version: int | None = None) -> None:
         spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
     """
     with record_run(environment, Operation.PLAN, spec_version) as run:
+        check_secrets(run)
         observed = observe_infrastructure(run)
         plan = decide_plan_run(run.spec, observed, run.run_id)
         for step in plan.steps:

@@ -19,7 +19,8 @@ KEPT = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_DATA_
 KEPT_PREFIX = "OPENBLAS_"  # which kernels a processor needs
 TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # What only `up` and `down` ask for, and the URL that is built here.
-OURS_ALONE = {"start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "ledger_url"}
+OURS_ALONE = {"start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "vault_path"}
+OURS_ALONE |= {"ledger_url"}
 
 
 def build_environment(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:

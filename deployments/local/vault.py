@@ -1,0 +1,107 @@
+"""The local Vault: an OpenBao with its storage in the state folder, which unseals itself with a key in a file.
+
+Its root token and key are for `make up` alone, mode 0600. Flows log in by an AppRole that may read metadata, no value.
+"""
+
+import json
+import secrets
+from pathlib import Path
+
+from hvac import Client
+from pydantic import SecretStr
+
+from blocks.secrets import Vault
+from blocks.settings import Settings
+from deployments.local.layout import Layout, write_private
+from domain.errors import PermanentError
+
+MOUNT = "secret"
+ROLE = "terrarium"
+#: What the shipped files refer to: drawn, so that the example is whole. Nobody else's secret is ever invented.
+EXAMPLES = tuple(f"travelblog/{name}/payment-key" for name in ("dev", "staging", "production"))
+POLICY = f'path "{MOUNT}/metadata/*" {{ capabilities = ["read", "list"] }}\n'
+TOKEN_MINUTES = 20
+
+
+def prepare_vault(settings: Settings) -> None:
+    """Initialise it where it is new, and see to it that engine, role, examples and Prefect's block are there."""
+    layout = Layout(settings.state_dir)
+    client = Client(url=settings.vault_url, token=_initialise(settings.vault_url, layout.vault_root), cert=())
+    if f"{MOUNT}/" not in client.sys.list_mounted_secrets_engines()["data"]:
+        client.sys.enable_secrets_engine("kv", MOUNT, options={"version": "2"})
+    vault = _prepare_role(client, settings, layout)
+    _draw_examples(client)
+    _register(vault)
+
+
+def forget_vault(settings: Settings) -> None:
+    """Take the local Vault's block out of Prefect, where no OpenBao runs any more; another's block stays."""
+    if (known := _load_known()) and known.address == settings.vault_url:
+        Vault.delete("default")
+
+
+def _initialise(address: str, root: Path) -> str:
+    """The root token. Its file is the only place where it is."""
+    client = Client(url=address, token="", cert=())
+    if not client.sys.is_initialized():
+        made = client.adapter.put("/v1/sys/init", json={"recovery_shares": 1, "recovery_threshold": 1})
+        write_private(root, json.dumps(made, indent=2) + "\n")
+    if not root.exists():
+        raise PermanentError(
+            f"The local Vault is initialised, and its root token is not in {root}.",
+            f"Remove {root.parent}: the next `make up` makes a new one, without the secrets that were in it.",
+        )
+    token: str = json.loads(root.read_text())["root_token"]
+    return token
+
+
+def _prepare_role(client: Client, settings: Settings, layout: Layout) -> Vault:
+    """The role that flows log in with, its secret id in a file, and the block that names both."""
+    client.sys.create_or_update_policy(ROLE, POLICY)
+    if "approle/" not in client.sys.list_auth_methods()["data"]:
+        client.sys.enable_auth_method("approle")
+    approle = client.auth.approle
+    approle.create_or_update_approle(
+        ROLE,
+        token_policies=[ROLE],
+        token_ttl=f"{TOKEN_MINUTES}m",
+        token_type="batch",  # noqa: S106 - a kind of token, no password
+        token_no_default_policy=True,
+    )
+    if not layout.vault_secret_id.exists():
+        write_private(layout.vault_secret_id, approle.generate_secret_id(ROLE)["data"]["secret_id"] + "\n")
+    return Vault(
+        address=settings.vault_url,
+        mount=MOUNT,
+        role_id=approle.read_role_id(ROLE)["data"]["role_id"],
+        credential_file=str(layout.vault_secret_id),
+    )
+
+
+def _draw_examples(client: Client) -> None:
+    """Written only where nothing was ever: check-and-set of version 0."""
+    from hvac.exceptions import InvalidPath
+
+    kv = client.secrets.kv.v2
+    for path in EXAMPLES:
+        try:
+            kv.read_secret_metadata(path, mount_point=MOUNT)
+        except InvalidPath:
+            drawn = SecretStr(secrets.token_urlsafe(24))
+            kv.create_or_update_secret(path, {"value": drawn.get_secret_value()}, cas=0, mount_point=MOUNT)
+
+
+def _register(vault: Vault) -> None:
+    """A block of that name that a person made for another server is theirs, and stays."""
+    known = _load_known()
+    is_ours = known is None or known.address == vault.address
+    if is_ours and (known is None or known.model_dump() != vault.model_dump()):
+        vault.save("default", overwrite=True)
+
+
+def _load_known() -> Vault | None:
+    try:
+        found = Vault.load("default")
+    except ValueError:  # Prefect's word for a block that nobody registered
+        return None
+    return found if isinstance(found, Vault) else None
