@@ -48,10 +48,11 @@ class SecretsManager:
 
     def read_value(self, path: str, version: str | None = None) -> SecretStr:
         """The text of a version: its id, a stage, or without one the current."""
-        wanted = {"VersionStage": LABELS[version or CURRENT]} if (version or CURRENT) in LABELS else {}
+        word = version or CURRENT
+        wanted = {"VersionStage": LABELS[word]} if word in LABELS else {"VersionId": word}
         with self._translated(f"reading {path}"):
             try:
-                found = self._client.get_secret_value(SecretId=path, **(wanted or {"VersionId": version}))
+                found = self._client.get_secret_value(SecretId=path, **wanted)
             except self._client.exceptions.ClientError as error:
                 if _is_missing(error, version):
                     raise MissingSecretError(self.backend, path, version) from None
@@ -72,7 +73,7 @@ class SecretsManager:
                 self._client.restore_secret(SecretId=path)
             return str(self._client.put_secret_value(SecretId=path, SecretString=text)["VersionId"])
 
-    def delete(self, path: str) -> None:
+    def delete_secret(self, path: str) -> None:
         """Schedule the deletion; until then `write_value` brings the secret back."""
         with self._translated(f"deleting {path}"):
             try:

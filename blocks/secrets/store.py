@@ -37,7 +37,7 @@ class SecretStore(Protocol):
     def write_value(self, path: str, value: SecretStr) -> str:
         """Make a new current version, and the secret where it is not there or was deleted; the version's name."""
 
-    def delete(self, path: str) -> None:
+    def delete_secret(self, path: str) -> None:
         """Remove the secret so that its backend can still bring it back; one that is gone is gone."""
 
 

@@ -91,7 +91,7 @@ class Vault(Block):
             secret = {VALUE: value.get_secret_value()}
             return str(kv.create_or_update_secret(path, secret, mount_point=self.mount)["data"]["version"])
 
-    def delete(self, path: str) -> None:
+    def delete_secret(self, path: str) -> None:
         """Delete every version; `vault kv undelete` brings them back until they are destroyed."""
         found = self.find_metadata(path)
         if numbers := [int(one.version) for one in found.versions if one.is_readable] if found else []:

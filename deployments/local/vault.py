@@ -26,7 +26,8 @@ TOKEN_MINUTES = 20
 def prepare_vault(settings: Settings) -> None:
     """Initialise it where it is new, and see to it that engine, role, examples and Prefect's block are there."""
     layout = Layout(settings.state_dir)
-    client = Client(url=settings.vault_url, token=_initialise(settings.vault_url, layout.vault_root), cert=())
+    _initialise(settings.vault_url, layout.vault_root)
+    client = Client(url=settings.vault_url, token=read_root_token(settings), cert=())
     if f"{MOUNT}/" not in client.sys.list_mounted_secrets_engines()["data"]:
         client.sys.enable_secrets_engine("kv", MOUNT, options={"version": "2"})
     vault = _prepare_role(client, settings, layout)
@@ -40,12 +41,9 @@ def forget_vault(settings: Settings) -> None:
         Vault.delete("default")
 
 
-def _initialise(address: str, root: Path) -> str:
-    """The root token. Its file is the only place where it is."""
-    client = Client(url=address, token="", cert=())
-    if not client.sys.is_initialized():
-        made = client.adapter.put("/v1/sys/init", json={"recovery_shares": 1, "recovery_threshold": 1})
-        write_private(root, json.dumps(made, indent=2) + "\n")
+def read_root_token(settings: Settings) -> str:
+    """The token that may do everything in the local Vault. PermanentError where its file is gone."""
+    root = Layout(settings.state_dir).vault_root
     if not root.exists():
         raise PermanentError(
             f"The local Vault is initialised, and its root token is not in {root}.",
@@ -53,6 +51,14 @@ def _initialise(address: str, root: Path) -> str:
         )
     token: str = json.loads(root.read_text())["root_token"]
     return token
+
+
+def _initialise(address: str, root: Path) -> None:
+    """Once: root token and recovery key are told then and never again."""
+    client = Client(url=address, token="", cert=())
+    if not client.sys.is_initialized():
+        made = client.adapter.put("/v1/sys/init", json={"recovery_shares": 1, "recovery_threshold": 1})
+        write_private(root, json.dumps(made, indent=2) + "\n")
 
 
 def _prepare_role(client: Client, settings: Settings, layout: Layout) -> Vault:

@@ -95,8 +95,8 @@ def test_what_is_missing_is_told_by_path_and_version(store: SecretStore, path: s
 def test_a_deleted_secret_is_missing_until_it_is_written_again(store: SecretStore, path: str) -> None:
     """Deleting twice is deleting once, and the path is not lost."""
     store.write_value(path, SecretStr("old"))
-    store.delete(path)
-    store.delete(path)
+    store.delete_secret(path)
+    store.delete_secret(path)
     found = store.find_metadata(path)
     version = found.find_version(None) if found else None
     assert version is None or not version.is_readable
@@ -108,7 +108,7 @@ def test_a_deleted_secret_is_missing_until_it_is_written_again(store: SecretStor
 
 def test_deleting_nothing_is_no_error(store: SecretStore, path: str) -> None:
     """What is gone is gone."""
-    store.delete(path)
+    store.delete_secret(path)
     assert store.find_metadata(path) is None
 
 
