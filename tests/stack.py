@@ -19,6 +19,7 @@ from deployments.local.credentials import Credentials
 from deployments.local.environment import build_own_environment
 from deployments.local.layout import Layout
 from domain.errors import PermanentError
+from tests.vault_server import provide_openbao
 
 TIMEOUT_SECONDS = 600
 
@@ -114,7 +115,8 @@ def find_free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    """The servers of a local stack, running, one for all tests of a session."""
+    """The servers of a local stack, running, one for all tests of a session; with a Vault, where one can be had."""
+    provide_openbao()
     local_stack = create_stack()
     try:
         local_stack.up()

@@ -3,6 +3,7 @@
 What is built is pinned by infra/openbao/go.sum, so the proxy cannot give anything else. It needs Go 1.24.6 or newer.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -19,16 +20,21 @@ TIMEOUT_SECONDS = 1200
 
 
 def build_openbao(target: Path) -> Path:
-    """The program at `target`, built where it is not there yet; written beside it and renamed."""
-    if target.exists():
-        return target
+    """The program at `target`, built where it is not there yet; one build at a time, the others wait for it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return target if target.exists() else _build(target)
+
+
+def _build(target: Path) -> Path:
+    """Written beside its place and renamed: a crash leaves a whole program or none."""
     go = shutil.which("go")
     if go is None:
         raise PermanentError(
             "There is no Go on PATH to build OpenBao with.",
             "Install Go 1.24.6 or newer from go.dev/dl, or put an OpenBao 2.4 or newer on PATH as `bao`.",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     command = [go, "build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", str(partial), PACKAGE]
     ours = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-buildvcs=false"}

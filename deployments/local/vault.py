@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 from hvac import Client
+from hvac.exceptions import InvalidPath, VaultError
 from pydantic import SecretStr
 
 from blocks.secrets import Vault
@@ -25,14 +26,23 @@ TOKEN_MINUTES = 20
 
 def prepare_vault(settings: Settings) -> None:
     """Initialise it where it is new, and see to it that engine, role, examples and Prefect's block are there."""
-    layout = Layout(settings.state_dir)
+    try:
+        _register(_fill(settings, Layout(settings.state_dir)))
+    except VaultError as error:
+        raise PermanentError(
+            f"The local Vault refused what `make up` asked of it: {type(error).__name__}.",
+            f"See {Layout(settings.state_dir).logs / 'vault.log'}; docs/troubleshooting.md says how to make a new one.",
+        ) from error
+
+
+def _fill(settings: Settings, layout: Layout) -> Vault:
+    """What is in the Vault, and the block that leads to it."""
     _initialise(settings.vault_url, layout.vault_root)
     client = Client(url=settings.vault_url, token=read_root_token(settings), cert=())
     if f"{MOUNT}/" not in client.sys.list_mounted_secrets_engines()["data"]:
         client.sys.enable_secrets_engine("kv", MOUNT, options={"version": "2"})
-    vault = _prepare_role(client, settings, layout)
     _draw_examples(client)
-    _register(vault)
+    return _prepare_role(client, settings, layout)
 
 
 def forget_vault(settings: Settings) -> None:
@@ -86,8 +96,6 @@ def _prepare_role(client: Client, settings: Settings, layout: Layout) -> Vault:
 
 def _draw_examples(client: Client) -> None:
     """Written only where nothing was ever: check-and-set of version 0."""
-    from hvac.exceptions import InvalidPath
-
     kv = client.secrets.kv.v2
     for path in EXAMPLES:
         try:
