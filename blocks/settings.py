@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     worker_port: Port = Field(
         default=8701, description="TCP port. The worker's own health page: it tells whether the worker still polls."
     )
+    vault_port: Port = Field(
+        default=8202,
+        description="TCP port. The local Vault (an OpenBao): not 8200 and 8201, which a Vault of the user's own has.",
+    )
     ledger_url: SecretStr = Field(
         default=SecretStr(""),
         description=(
@@ -94,6 +98,14 @@ class Settings(BaseSettings):
         description=(
             "Version. What is fetched where PATH has no Terraform from 1.11 on and below 2: 1.11 brought write-only "
             "arguments, which keep the database password out of the state."
+        ),
+    )
+    vault_path: CheckoutPath | None = Field(
+        default=None,
+        description=(
+            "File. The OpenBao program, 2.4 or newer, for the local Vault. Unset: `bao` on PATH, else the one that "
+            "`python -m deployments.local.build_openbao` built into the user's cache; where there is none, `make up` "
+            "goes without."
         ),
     )
     provider_mirror: CheckoutPath | None = Field(
@@ -172,6 +184,11 @@ class Settings(BaseSettings):
     def emulator_url(self) -> str:
         """The endpoint of every AWS service of the emulator."""
         return f"http://{self.host}:{self.emulator_port}"
+
+    @property
+    def vault_url(self) -> str:
+        """Where the local Vault answers."""
+        return f"http://{self.host}:{self.vault_port}"
 
     @property
     def api_url(self) -> str:

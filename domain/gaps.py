@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.secret import list_unconnected
 from domain.spec import EnvironmentSpec
 
 
@@ -17,9 +18,17 @@ class Gap(BaseModel):
     resolution: str
 
 
-def list_gaps(spec: EnvironmentSpec, known_contexts: Collection[str]) -> list[Gap]:
-    """The gaps of a specification; `known_contexts` are the names in the kubeconfig that the run can read."""
-    return [*_cloud_gaps(spec), *_cluster_gaps(spec, known_contexts), *_workload_gaps(spec), *_secret_gaps(spec)]
+def list_gaps(spec: EnvironmentSpec, known_contexts: Collection[str], backends: Collection[str]) -> list[Gap]:
+    """The gaps of a specification.
+
+    `known_contexts` are the names in the kubeconfig that the run can read, `backends` the connected ones of secrets.
+    """
+    return [
+        *_cloud_gaps(spec),
+        *_cluster_gaps(spec, known_contexts),
+        *_workload_gaps(spec),
+        *_secret_gaps(spec, backends),
+    ]
 
 
 def _cloud_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
@@ -64,11 +73,11 @@ def _workload_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
         )
 
 
-def _secret_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
-    for name, secret in sorted(spec.secrets.items()):
-        if secret.backend != "environment":
-            yield Gap(
-                summary=f"secret {name} was not looked up",
-                detail=f"It is a reference to {secret.path} in {secret.backend}, which this version does not read.",
-                resolution="See to it that it is there before the services start.",
-            )
+def _secret_gaps(spec: EnvironmentSpec, backends: Collection[str]) -> Iterator[Gap]:
+    """On the emulator alone: with a real account such a reference fails the plan."""
+    for name, secret in list_unconnected(spec, backends).items():
+        yield Gap(
+            summary=f"secret {name} was not looked up",
+            detail=f"It is a reference to {secret.path} in {secret.backend}, and no {secret.backend} is connected.",
+            resolution="`terrarium doctor` says how to have a local Vault; docs/security.md, how to connect your own.",
+        )

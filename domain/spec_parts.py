@@ -75,6 +75,8 @@ class SecretReference(Declared):
             refuse(BrokenRule((key,), f'"{getattr(self, key)}"', "none, because the environment makes this secret"))
         if self.backend != "environment" and not self.path:
             refuse(BrokenRule(("path",), "nothing", f"the path of the secret in {self.backend}"))
+        if self.path and any(part in ("", ".", "..") for part in self.path.split("/")):
+            refuse(BrokenRule(("path",), f'"{self.path}"', "a path without empty parts, `.` and `..`"))
         return self
 
 

@@ -11,6 +11,7 @@ from domain.status import Operation
 from tasks.approval import read_proposal
 from tasks.record import record_run
 from tasks.run import read_clock
+from tasks.secret import check_secrets
 from tasks.steps import perform
 from tasks.terraform import observe_infrastructure
 
@@ -24,6 +25,7 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
         spec_version: Leave it at None to take the file as it is now. A number takes that version from the ledger.
     """
     with record_run(environment, Operation.PROVISION, spec_version) as run:
+        check_secrets(run)
         observed = observe_infrastructure(run)
         plan = decide_provision(run.spec, observed)
         gate = decide_gate(read_proposal(run, plan.changes), read_clock())
@@ -41,6 +43,7 @@ def plan_environment(environment: str, spec_version: int | None = None, upgrade:
         upgrade: Plan with the Terraform modules of this version of Terrarium, not with those the environment keeps.
     """
     with record_run(environment, Operation.PLAN, spec_version, is_upgrade=upgrade) as run:
+        check_secrets(run)
         observed = observe_infrastructure(run)
         plan = decide_plan_run(run.spec, observed)
         for step in plan.steps:

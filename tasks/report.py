@@ -16,6 +16,7 @@ from domain.teardown import list_leftovers
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run
+from tasks.secret import open_stores
 
 #: What stands beside the report in Prefect's list of artifacts.
 DESCRIPTIONS = {
@@ -32,7 +33,7 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     state = run.account.read_state(run.environment) or {}
     resources = read_resources(state)
     endpoints = read_outputs(state).get("endpoints") or {}
-    gaps = tuple(list_gaps(run.spec, read_contexts()))
+    gaps = tuple(list_gaps(run.spec, read_contexts(), open_stores(run)))
     made = Made(
         changes=planned,
         resource_types=tuple(resource.resource_type for resource in resources),

@@ -31,6 +31,7 @@ from tasks.record import record_run
 from tasks.run import Run
 from tasks.steps import perform
 from tasks.terraform import observe_infrastructure
+from tests.flow_leaks import hide_secret, leak_secret
 
 
 def perform_twice(run: Run, step: Step) -> None:
@@ -91,6 +92,8 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "provision": ("provision_environment/provision", provision_environment),
     "teardown": ("tear_down_environment/teardown", tear_down_environment),
     "expire": ("expire_environments/expire", expire_environments),
+    "hide secret": ("plan_environment/plan", hide_secret),
+    "leak secret": ("plan_environment/plan", leak_secret),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

@@ -19,6 +19,7 @@ from deployments.local.credentials import Credentials
 from deployments.local.environment import build_own_environment
 from deployments.local.layout import Layout
 from domain.errors import PermanentError
+from tests.vault_server import provide_openbao
 
 TIMEOUT_SECONDS = 600
 
@@ -97,7 +98,7 @@ def create_stack() -> LocalStack:
         pytest.skip(str(error))
     folder = Path(tempfile.mkdtemp(prefix="terrarium-stack-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user
-    parts = ("postgres", "prefect", "emulator", "worker", "api")
+    parts = ("postgres", "prefect", "emulator", "worker", "api", "vault")
     ports = dict(zip((f"{part}_port" for part in parts), find_free_ports(len(parts)), strict=True))
     return LocalStack(Settings(state_dir=folder / "state", stop_timeout_seconds=10, **ports))
 
@@ -114,7 +115,8 @@ def find_free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
-    """The servers of a local stack, running, one for all tests of a session."""
+    """The servers of a local stack, running, one for all tests of a session; with a Vault, where one can be had."""
+    provide_openbao()
     local_stack = create_stack()
     try:
         local_stack.up()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from blocks.openbao_binary import BUILD_COMMAND, find_openbao
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings, read_settings
 from blocks.supervisor import Stack, read_parts
@@ -68,6 +69,13 @@ def _check_postgresql(settings: Settings) -> Check:
     return Check(summary="PostgreSQL", ok=True, detail=str(find_postgres_binaries(settings.postgres_bin_dir)))
 
 
+def _check_vault(settings: Settings) -> Check:
+    """Everything else works without one; references into Vault are then not looked up on the emulator."""
+    program = find_openbao(settings.vault_path)
+    missing = f"no OpenBao: `make up` goes without a Vault. To have one: `{BUILD_COMMAND}` (Go, 2 minutes), `make up`"
+    return Check(summary="Vault", ok=True, detail=str(program) if program else missing)
+
+
 def _check_state_folder(settings: Settings) -> Check:
     """It can be written, and nobody else can read the token."""
     folder, token = settings.state_dir, settings.state_dir / "token"
@@ -107,6 +115,7 @@ CHECKS = (
     _check_terraform,
     _check_provider,
     _check_postgresql,
+    _check_vault,
     _check_state_folder,
     _check_disk_space,
     _check_clock,

@@ -23,6 +23,8 @@ def status(as_json: bool) -> int:
         )
         if answer.prefect_url:
             click.echo(f"\nPrefect  {answer.prefect_url}\nAPI      {answer.api_url}")
+        if answer.parts and "vault" not in {part.name for part in answer.parts}:
+            click.echo("Vault    not part of it: `terrarium doctor` says how to have one")
         if not answer.is_up:
             click.echo(
                 "Not everything runs: `make up` starts it, `terrarium doctor` finds what is in its way.", err=True

@@ -4,6 +4,7 @@ import platform
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from blocks.openbao_binary import find_openbao
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings
 from blocks.supervisor import Stack
@@ -16,7 +17,7 @@ from deployments.local.programs import WORK_POOL, Program, list_programs
 
 @dataclass(frozen=True)
 class Blueprint:
-    """All that `up` needs to know. `settings` name the Terraform that was found; `stack`, for others, has no secret."""
+    """All that `up` needs to know. `settings` name the programs that were found; `stack`, for others, has no secret."""
 
     settings: Settings
     layout: Layout
@@ -32,7 +33,8 @@ def draw_blueprint(settings: Settings) -> Blueprint:
     Programs are found here, while the environment is still the user's: a server knows no PATH but the system's.
     """
     terraform = find_terraform(settings.terraform_path, settings.terraform_version)
-    settings = settings.model_copy(update={"terraform_path": terraform})
+    vault = find_openbao(settings.vault_path)
+    settings = settings.model_copy(update={"terraform_path": terraform, "vault_path": vault})
     layout = Layout(settings.state_dir)
     layout.create()
     credentials = create_credentials(layout)

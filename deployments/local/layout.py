@@ -62,6 +62,21 @@ class Layout:
         return self._near / "supervisor.sock"
 
     @property
+    def vault(self) -> Path:
+        """The local Vault's folder: configuration, key, storage and credentials, for its user alone."""
+        return self.state_dir / "vault"
+
+    @property
+    def vault_root(self) -> Path:
+        """The local Vault's root token and recovery key, mode 0600: for `up` and its user."""
+        return self.vault / "root.json"
+
+    @property
+    def vault_secret_id(self) -> Path:
+        """What flows log in to the local Vault with, mode 0600."""
+        return self.vault / "secret-id"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of everything that the stack starts: Prefect's worker keeps a folder there that users cannot share."""
         return self._near / "tmp"

@@ -12,14 +12,17 @@ from blocks.settings import CHECKOUT, Settings
 from deployments.local.credentials import Credentials
 from deployments.local.database_folder import DatabaseFolder
 from deployments.local.environment import (
+    MARK,
     build_environment,
     build_flow_environment,
     build_prefect_server_environment,
 )
 from deployments.local.layout import Layout
 from deployments.local.revision import read_revision
+from deployments.local.vault_files import write_vault_files
 
 WORKER = "worker"
+VAULT = "vault"
 # The catalog's WORK_POOL, written again: importing the catalog imports Prefect, which reads its environment then.
 WORK_POOL = "terrarium"
 STOP_SECONDS = 10.0
@@ -47,6 +50,7 @@ def list_programs(settings: Settings, credentials: Credentials, database: Databa
         _postgres(settings, database),
         _emulator(settings, shared),
         _prefect(settings, shared | build_prefect_server_environment(settings, credentials)),
+        *([_vault(settings, credentials, settings.vault_path)] if settings.vault_path else []),
         _worker(settings, flows),
         _api(settings, flows),
     ]
@@ -88,6 +92,18 @@ def _prefect(settings: Settings, environment: Mapping[str, str]) -> Program:
         environment={**environment, **read_revision("prefect")},
         port=settings.prefect_port,
         port_setting="TERRARIUM_PREFECT_PORT",
+    )
+
+
+def _vault(settings: Settings, credentials: Credentials, program: Path) -> Program:
+    """It sees nothing of the others' environment: they hold passwords."""
+    return Program(
+        name=VAULT,
+        command=(str(program), "server", f"-config={write_vault_files(settings)}"),
+        environment={MARK: credentials.stack_id},
+        port=settings.vault_port,
+        port_setting="TERRARIUM_VAULT_PORT",
+        directory=Layout(settings.state_dir).vault,
     )
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 
+from blocks.openbao_binary import BUILD_COMMAND
 from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
 from deployments.first_token import record_first_token
@@ -102,11 +103,24 @@ def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
     from deployments.registration import describe_processes, register_deployments
 
     restrict_pages(blueprint.settings)
+    if blueprint.settings.vault_path is None:
+        from deployments.local.vault import forget_vault
+
+        forget_vault(blueprint.settings)
+        report(f"No OpenBao here: the stack goes without a Vault. To have one: {BUILD_COMMAND}")
     if changed := asyncio.run(register_deployments(describe_processes())):
         report(f"Deployments registered: {', '.join(changed)}.")
+
+
+def _prepare_vault(blueprint: Blueprint, report: Report) -> None:
+    """After Prefect, which keeps the block that says where the Vault is."""
+    from deployments.local.vault import prepare_vault
+
+    prepare_vault(blueprint.settings)
 
 
 PREPARATIONS: dict[str, Callable[[Blueprint, Report], None]] = {
     "postgres": _prepare_ledger,
     "prefect": _prepare_prefect,
+    "vault": _prepare_vault,
 }

@@ -4,10 +4,14 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hvac import Client
 
 from deployments.local.processes import find_processes, wait_for_end
+from deployments.local.vault import EXAMPLES, MOUNT, read_root_token
+from tests.polling import wait_for
 from tests.stack import LocalStack, create_stack
 
 DECOYS = {
@@ -21,8 +25,9 @@ pytestmark = pytest.mark.xdist_group("own_stack")
 
 
 @pytest.fixture(scope="module")
-def own_stack() -> Iterator[LocalStack]:
+def own_stack(openbao: Path) -> Iterator[LocalStack]:
     """A stack that these tests may break, started by a user whose environment has other ideas."""
+    assert openbao
     local_stack = create_stack()
     try:
         done = local_stack.run("up", "--servers-only", **DECOYS)
@@ -39,7 +44,7 @@ def read_pids(stack: LocalStack) -> dict[str, int | None]:
 
 def test_every_server_is_healthy(own_stack: LocalStack) -> None:
     """`up` returns when all servers answer."""
-    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "worker", "api"]
+    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "vault", "worker", "api"]
 
 
 def test_the_users_variables_reach_no_server(own_stack: LocalStack) -> None:
@@ -52,7 +57,8 @@ def test_the_users_variables_reach_no_server(own_stack: LocalStack) -> None:
 
 def test_files_with_secrets_are_their_users_alone(own_stack: LocalStack) -> None:
     """Passwords, the token and the supervisor's configuration have mode 0600."""
-    for name in ("credentials.json", "token", "supervisord.conf"):
+    private = ("credentials.json", "token", "supervisord.conf")
+    for name in (*private, "vault/root.json", "vault/seal-key", "vault/secret-id", "vault/config.json"):
         assert (own_stack.settings.state_dir / name).stat().st_mode & 0o777 == 0o600, name
 
 
@@ -72,7 +78,20 @@ def test_a_killed_supervisor_is_replaced(own_stack: LocalStack) -> None:
     os.kill(supervisor.pid, signal.SIGKILL)
     own_stack.up()
     assert wait_for_end(left, 1) == []
-    assert len(read_pids(own_stack)) == 5
+    assert len(read_pids(own_stack)) == 6
+
+
+def test_the_local_vault_comes_back_by_itself(own_stack: LocalStack) -> None:
+    """Killed, it is started by the supervisor and unseals itself: healthy is unsealed. What was in it still is."""
+    killed = read_pids(own_stack)["vault"]
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    wait_for("the Vault is back", lambda: read_pids(own_stack).get("vault") not in (None, killed))
+    settings = own_stack.settings
+    client = Client(url=settings.vault_url, token=read_root_token(settings), cert=())
+    for path in EXAMPLES:
+        found = client.secrets.kv.v2.read_secret_version(path, mount_point=MOUNT, raise_on_deleted_version=True)
+        assert len(found["data"]["data"]["value"]) > 20
 
 
 def test_a_taken_port_is_named_with_its_holder_and_the_way_out(own_stack: LocalStack) -> None:

@@ -104,7 +104,7 @@ def test_recovery_region_falls_back() -> None:
 
 def test_gaps_name_what_is_not_made() -> None:
     """Namespace, workloads, cache and foreign secrets are named, each with a way out."""
-    gaps = list_gaps(shipped("dev"), [])
+    gaps = list_gaps(shipped("dev"), [], ["secrets-manager"])
     assert [gap.summary for gap in gaps] == [
         "namespace dev in the cluster of staging is not made",
         "services are not deployed: api, search, web, worker",
@@ -117,12 +117,13 @@ def test_gaps_name_what_is_not_made() -> None:
 @pytest.mark.parametrize(("known", "count"), [(["kind-local"], 0), (["other"], 1), ([], 1)])
 def test_missing_context_is_a_gap(known: list[str], count: int) -> None:
     """A kubeconfig context is a gap exactly where the worker does not have it."""
-    gaps = list_gaps(shipped("sandbox", "cluster: {context: kind-local}\n"), known)
+    gaps = list_gaps(shipped("sandbox", "cluster: {context: kind-local}\n"), known, [])
     assert sum("kubeconfig" in gap.summary for gap in gaps) == count
 
 
 def test_rehearsal_is_named_as_such() -> None:
     """The report of an environment on terraform_data says that nothing was made."""
     assert (
-        list_gaps(shipped("dev", "cloud: terraform_data\n"), [])[0].summary == "infrastructure is rehearsed, not made"
+        list_gaps(shipped("dev", "cloud: terraform_data\n"), [], [])[0].summary
+        == "infrastructure is rehearsed, not made"
     )

@@ -47,8 +47,9 @@ resource "aws_iam_role_policy" "infrastructure" {
         Effect = "Allow"
         Action = [
           "acm:*", "cloudwatch:*", "ec2:*", "ecr:GetAuthorizationToken", "eks:*", "elasticloadbalancing:*", "kms:*",
-          "logs:*", "rds:*", "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets", "sns:ListTopics",
-          "sns:Unsubscribe", "sqs:ListQueues", "tag:*",
+          "logs:*", "rds:*", "secretsmanager:DescribeSecret", "secretsmanager:GetRandomPassword",
+          "secretsmanager:ListSecrets", "secretsmanager:ListSecretVersionIds", "sns:ListTopics", "sns:Unsubscribe",
+          "sqs:ListQueues", "tag:*",
         ]
         Resource  = local.any
         Condition = { StringEquals = { "aws:RequestedRegion" = distinct([var.region, var.recovery_region]) } }
