@@ -142,6 +142,14 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """The state as Terraform keeps it; empty where there is none yet."""
         return dict(json.loads(self._read("state pull") or "{}"))
 
+    def push_state(self, path: Path) -> None:
+        """Put a state that could not be written into the bucket, and remove its file.
+
+        Terraform itself compares lineage and serial: PermanentError where the bucket has another or a newer state.
+        """
+        self._read("state push", str(path.absolute()))
+        path.unlink()
+
     def break_lock(self, lock_id: str) -> None:
         """Remove the lock of a holder that is provably a dead process of this stack (blocks/state_lock.py).
 
@@ -238,7 +246,7 @@ def refuse_rescued_state(label: str, folder: Path) -> None:
     for path in folder.rglob(RESCUED_STATE):
         raise PermanentError(
             f"{label}: an earlier apply could not write its state; it is kept in {path}.",
-            f"In {path.parent}: `terraform state push {RESCUED_STATE}`, then remove that file and run again.",
+            "Run it again, on this machine: the next run puts that state into the bucket first.",
         )
 
 

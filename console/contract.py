@@ -251,3 +251,11 @@ class ExtendRequest(BaseModel):
 
     duration: Minutes = Field(examples=["8h"], description="Minutes, hours or days: 30m, 8h, 2d.")
     reason: str = Field(default="", max_length=1000)
+
+
+class UnlockRequest(BaseModel):
+    """Why the run that holds an environment is known to be dead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=1000, examples=["node ip-10-0-1-7 was terminated"])

@@ -3,7 +3,10 @@
 An apply is not tried again as it is: a plan that was applied halfway is stale. The next run plans anew and continues.
 """
 
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -13,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from blocks.aws import state_key
 from blocks.settings import CHECKOUT, read_settings
 from blocks.state_lock import LockedError, LockRecorder
-from blocks.terraform import Terraform, refuse_rescued_state
+from blocks.terraform import RESCUED_STATE, Terraform
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
@@ -51,7 +54,7 @@ def init_terraform(run: Run) -> None:
         vault_bucket=account.vault_bucket,
     )
     inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, owner)
-    refuse_rescued_state(run.environment, run.folder.parent)
+    recover_states(run)
     terraform = _open(run)
     terraform.prepare(STACKS / run.spec.cloud, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
@@ -103,6 +106,32 @@ def destroy_infrastructure(run: Run) -> dict[str, Any]:
     journal = Journal(run, changes)
     outcome = _unlocked(terraform, lambda it: it.apply(plan_file, journal.add))
     return {"counts": outcome.counts.model_dump(), **journal.close()}
+
+
+def recover_states(run: Run) -> None:
+    """Put states that earlier runs could not write into the bucket. PermanentError where the bucket's is another one.
+
+    Those of runs that still live are theirs.
+    """
+    living = {row.run_id for row in ledger().list_live(run.environment) if not row.is_proved_dead} - {run.run_id}
+    for path in sorted(run.folder.parent.glob(f"*/stacks/*/{RESCUED_STATE}")):
+        folder = path.parents[2]
+        if folder.name in living:
+            continue
+        break_dead_lock(run)
+        terraform = _open(replace(run, folder=folder))
+        terraform.enter(path.parent)
+        terraform.push_state(path)
+        if folder != run.folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def break_dead_lock(run: Run) -> None:
+    """Break the lock on the environment's state where its holder is provably dead; any other stays."""
+    held, terraform = run.account.read_lock(state_key(run.environment)), _open(run)
+    if held and terraform.folder.exists():
+        with suppress(PermanentError):
+            terraform.break_lock(held.id)
 
 
 def _open(run: Run) -> Terraform:

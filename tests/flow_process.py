@@ -26,6 +26,7 @@ from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
 from flows.provision import plan_environment, provision_environment
+from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
 from tasks.record import record_run
 from tasks.run import Run
@@ -91,6 +92,7 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "provision": ("provision_environment/provision", provision_environment),
     "teardown": ("tear_down_environment/teardown", tear_down_environment),
     "expire": ("expire_environments/expire", expire_environments),
+    "sweep": ("sweep_runs/sweep", sweep_runs),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

@@ -3,12 +3,13 @@
 from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
 from blocks.ledger.journal import Journal
+from blocks.ledger.leases import Leases
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
 from blocks.ledger.specs import Plans, Requests, Specs
 
 
-class Ledger(Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence):
+class Ledger(Specs, Requests, Plans, Generations, Environments, Overlays, Leases, Runs, Steps, Journal, Evidence):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 
     def check_revision(self) -> None:
@@ -19,8 +20,11 @@ class Ledger(Specs, Requests, Plans, Generations, Environments, Overlays, Runs, 
         refuse_newer(found)
 
 
-def open_ledger(url: str) -> Ledger:
-    """The ledger at a `postgresql://` URL; PermanentError where its schema is not the one of this version."""
-    ledger = Ledger(url)
+def open_ledger(url: str, patience_seconds: float = 0) -> Ledger:
+    """The ledger at a `postgresql://` URL; PermanentError where its schema is not the one of this version.
+
+    Its server may be away for `patience_seconds` when a transaction begins.
+    """
+    ledger = Ledger(url, patience_seconds)
     ledger.check_revision()
     return ledger

@@ -18,6 +18,7 @@ from console.contract import (
     Leftover,
     Run,
     SpecRequest,
+    UnlockRequest,
 )
 from console.routes.requests import (
     answer_accepted,
@@ -27,7 +28,7 @@ from console.routes.requests import (
     start_run,
     start_teardown,
 )
-from console.routes.views import list_runs, show_environment
+from console.routes.views import list_runs, show_environment, show_run
 from console.sources import Given, Sources, UnknownError
 from domain.errors import PermanentError, RefusedError
 from domain.spec import EnvironmentSpec
@@ -124,3 +125,10 @@ def extend_environment(sources: Given, name: str, request: ExtendRequest) -> Env
     expires_at = max(row.expires_at, sources.read_clock()) + timedelta(minutes=request.duration)
     sources.ledger.add_extension(name, expires_at, ACTOR, request.reason)
     return show_environment(read_environment(sources, name))
+
+
+@router.post("/{name}/unlock")
+def unlock_environment(sources: Given, name: str, request: UnlockRequest) -> Run:
+    """Declare dead the run that holds an environment; the sweeper then ends it. 409 where no run holds it."""
+    read_environment(sources, name)
+    return show_run(sources, sources.ledger.unlock(name, ACTOR, request.reason).run_id)
