@@ -33,6 +33,7 @@ OnEvent = Callable[[Message], None]
 GRACE_SECONDS = 60.0
 CLI_CONFIG = "terraform.rc"
 RESCUED_STATE = "errored.tfstate"
+NOT_TO_IMPORT = ("Resource already managed by Terraform", "Cannot import non-existent remote object")
 
 
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
@@ -149,6 +150,12 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """
         self._read("state push", str(path.absolute()))
         path.unlink()
+
+    def import_resource(self, address: str, resource_id: str) -> None:
+        """Take what exists into the state; what the state has already, and what is not there, is left as it is."""
+        returncode, _, stderr = self.cmd("import", address, resource_id, input=False, no_color=IsFlagged)
+        if returncode and not any(words in stderr for words in NOT_TO_IMPORT):
+            self._fail("import", [], stderr)
 
     def break_lock(self, lock_id: str) -> None:
         """Remove the lock of a holder that is provably a dead process of this stack (blocks/state_lock.py).

@@ -25,6 +25,7 @@ from domain.provision import Observed
 from domain.status import EnvironmentStatus
 from tasks.journal import Journal
 from tasks.ledger import ledger
+from tasks.orphans import adopt_orphans
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
@@ -39,6 +40,7 @@ Outcome = TypeVar("Outcome")
 def observe_infrastructure(run: Run) -> Observed:
     """What Terraform would change: by a new plan, or by the saved one that the run was asked to apply."""
     init_terraform(run)
+    adopt_orphans(run, import_resource)
     changes = read_saved_plan(run, run.plan_id) if run.plan_id else plan_infrastructure(run)
     return Observed(changes=changes, is_ready=run.status_before == EnvironmentStatus.READY)
 
@@ -58,6 +60,12 @@ def init_terraform(run: Run) -> None:
     terraform = _open(run)
     terraform.prepare(STACKS / run.spec.cloud, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
+
+
+@task(**REPEATABLE)
+def import_resource(run: Run, address: str, resource_id: str) -> None:
+    """Take what a dead run made and could not write down into the environment's state."""
+    _unlocked(_open(run), lambda terraform: terraform.import_resource(address, resource_id))
 
 
 @task(**REPEATABLE)
@@ -100,6 +108,7 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
 def destroy_infrastructure(run: Run) -> dict[str, Any]:
     """Plan the removal of everything in the state, and apply that plan."""
     init_terraform(run)
+    adopt_orphans(run, import_resource)
     terraform = _open(run)
     plan_file = run.folder / PLAN_FILE
     changes = _unlocked(terraform, lambda it: it.plan(plan_file, destroy=True)).changes

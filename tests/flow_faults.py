@@ -55,6 +55,13 @@ BEGIN
     PERFORM rehearsal.act(NEW.run_id, 'journal', 'middle');
     RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION rehearsal.at_run_outcome() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM rehearsal.act(NEW.run_id, 'outcome', 'begin');
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.run_outcome
+    FOR EACH ROW EXECUTE FUNCTION rehearsal.at_run_outcome();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.journal
     FOR EACH ROW EXECUTE FUNCTION rehearsal.at_journal();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.step
@@ -85,7 +92,8 @@ class Faults:
     def order(self, environment: str, step: str, moment: str, kind: str = "refuse") -> Iterator[None]:
         """While this lasts, the record of a step's `begin`, `middle` or `end` is refused, or waits (`hang`).
 
-        `away` refuses two times, as a server that restarts does. The journal is called a step too, with a `middle`.
+        `away` refuses two times, as a server that restarts does. The journal is called a step too, with a `middle`, and
+        a run's outcome, with a `begin`.
         """
         row = {"environment": environment, "step": step, "moment": moment, "kind": kind}
         self._execute("INSERT INTO rehearsal.fault VALUES (:environment, :step, :moment, :kind)", row)
