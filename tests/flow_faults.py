@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, text
 
+from blocks.ledger.chain import LOCK as CHAIN
+
 #: The lock that a hanging record takes, so that a test sees it hang.
 HANGING = 64023
 INSTALL = """
@@ -104,9 +106,16 @@ class Faults:
 
     def is_hanging(self) -> bool:
         """Whether a record waits now."""
-        held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id AND granted")
+        return self._count_locks(HANGING, is_granted=True) > 0
+
+    def is_awaited(self) -> bool:
+        """Whether another record waits for the end of the one that waits."""
+        return self._count_locks(CHAIN, is_granted=False) > 0
+
+    def _count_locks(self, number: int, *, is_granted: bool) -> int:
+        held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id AND granted = :granted")
         with self._owner.connect() as connection:
-            return bool(connection.execute(held, {"id": HANGING}).scalar())
+            return int(connection.execute(held, {"id": number, "granted": is_granted}).scalar() or 0)
 
     def _execute(self, statement: str, row: dict[str, str] | None = None) -> None:
         with self._owner.begin() as connection:
