@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,6 +83,7 @@ def run_child(
             _interrupt(process, lines, on_line, grace_seconds)
             raise
         finally:
+            _kill_group_of_killed(process)
             on_end(process.returncode)
         err.seek(0)
         return Ended(process.returncode, err.read().decode(errors="replace"))
@@ -95,6 +97,13 @@ def _follow_parent(parent_pid: int) -> None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
         if os.getppid() != parent_pid:  # it died before the call above: nothing has begun, so begin nothing
             os._exit(128 + signal.SIGINT)
+
+
+def _kill_group_of_killed(process: "subprocess.Popen[bytes]") -> None:
+    """A child that a signal killed has told its own children nothing: Terraform's plugins would stay for ever."""
+    if process.returncode < 0:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(process: "subprocess.Popen[bytes]", lines: "_Lines", on_line: Callable[[str], None], deadline: float) -> None:

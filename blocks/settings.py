@@ -115,6 +115,22 @@ class Settings(BaseSettings):
             "usual places for third-party software are searched; where there is none, the registry is asked."
         ),
     )
+    heartbeat_seconds: float = Field(
+        default=10,
+        gt=0,
+        description=(
+            "Seconds. How often a run says that it lives. A run whose process cannot be proved dead from here, such as "
+            "one on another machine, is reported once it has been silent for six of them."
+        ),
+    )
+    lease_wait_minutes: float = Field(
+        default=30,
+        ge=0,
+        description=(
+            "Minutes. How long a run waits for another one that changes the same environment, before it is refused: "
+            "longer than most applies take."
+        ),
+    )
     start_timeout_seconds: float = Field(
         default=180,
         gt=0,

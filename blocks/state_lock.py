@@ -173,9 +173,16 @@ class LockRecorder:
         self._process = None  # one try: a lock read later may be somebody else's
 
     def finish(self, returncode: int) -> None:
-        """The child has ended; by itself, so it has released its lock, or killed by a signal (negative)."""
-        if self._lock_id and returncode >= 0:
+        """The child has ended. Whether it released its lock is asked: killed, or without S3, it could not."""
+        if self._lock_id and (returncode == 0 or not self._is_held()):
             self._path(self._lock_id).unlink(missing_ok=True)
+
+    def _is_held(self) -> bool:
+        try:
+            holder = self._read_lock()
+        except (TerrariumError, ValueError, KeyError):
+            return True
+        return holder is not None and holder.id == self._lock_id
 
     def is_dead(self, lock_id: str) -> bool:
         """Whether this lock's holder is a process of this stack that is provably dead."""

@@ -33,6 +33,7 @@ OnEvent = Callable[[Message], None]
 GRACE_SECONDS = 60.0
 CLI_CONFIG = "terraform.rc"
 RESCUED_STATE = "errored.tfstate"
+NOT_TO_IMPORT = ("Resource already managed by Terraform", "Cannot import non-existent remote object")
 
 
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
@@ -147,6 +148,20 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         """The state as Terraform keeps it; empty where there is none yet."""
         return dict(json.loads(self._read("state pull") or "{}"))
 
+    def push_state(self, path: Path) -> None:
+        """Put a state that could not be written into the bucket, and remove its file.
+
+        Terraform itself compares lineage and serial: PermanentError where the bucket has another or a newer state.
+        """
+        self._read("state push", str(path.absolute()))
+        path.unlink()
+
+    def import_resource(self, address: str, resource_id: str) -> None:
+        """Take what exists into the state; what the state has already, and what is not there, is left as it is."""
+        returncode, _, stderr = self.cmd("import", address, resource_id, input=False, no_color=IsFlagged)
+        if returncode and not any(words in stderr for words in NOT_TO_IMPORT):
+            self._fail("import", [], stderr)
+
     def break_lock(self, lock_id: str) -> None:
         """Remove the lock of a holder that is provably a dead process of this stack (blocks/state_lock.py).
 
@@ -243,7 +258,7 @@ def refuse_rescued_state(label: str, folder: Path) -> None:
     for path in folder.rglob(RESCUED_STATE):
         raise PermanentError(
             f"{label}: an earlier apply could not write its state; it is kept in {path}.",
-            f"In {path.parent}: `terraform state push {RESCUED_STATE}`, then remove that file and run again.",
+            "Run it again, on this machine: the next run puts that state into the bucket first.",
         )
 
 

@@ -22,6 +22,7 @@ LEAST_ROLE: Mapping[tuple[str, str], Role] = {
     ("DELETE", "/api/environments/{name}"): Role.OPERATOR,
     ("POST", "/api/environments/{name}/hold"): Role.OPERATOR,
     ("DELETE", "/api/environments/{name}/hold"): Role.OPERATOR,
+    ("POST", "/api/environments/{name}/unlock"): Role.ADMINISTRATOR,
     ("GET", "/api/runs"): Role.VIEWER,
     ("GET", "/api/runs/{run_id}"): Role.VIEWER,
     ("GET", "/api/runs/{run_id}/logs"): Role.VIEWER,

@@ -286,3 +286,13 @@ class ExtendRequest(BaseModel):
 
     duration: Minutes = Field(le=525_600, examples=["8h"], description="30m, 8h, 2d; at most 365d.")
     reason: str = Field(default="", max_length=1000, pattern=r"^[^\x00]*$", examples=["a demo on Friday"])
+
+
+class UnlockRequest(BaseModel):
+    """Why the run that holds an environment is known to be dead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(
+        min_length=1, max_length=1000, pattern=r"^[^\x00]*$", examples=["node ip-10-0-1-7 was terminated"]
+    )

@@ -39,4 +39,10 @@ DEPLOYMENTS = (
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
         schedule=Cron("* * * * *"),
     ),
+    Deployed(
+        name="sweep",
+        entrypoint="flows.sweep.sweep_runs",
+        description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
+        schedule=Cron("* * * * *"),
+    ),
 )

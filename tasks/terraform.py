@@ -3,7 +3,10 @@
 An apply is not tried again as it is: a plan that was applied halfway is stale. The next run plans anew and continues.
 """
 
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -14,7 +17,7 @@ from blocks.aws import state_key
 from blocks.module_archive import STACKS
 from blocks.settings import read_settings
 from blocks.state_lock import LockedError, LockRecorder
-from blocks.terraform import Terraform, refuse_rescued_state
+from blocks.terraform import RESCUED_STATE, Terraform
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
@@ -27,6 +30,7 @@ from domain.status import EnvironmentStatus
 from tasks.journal import Journal
 from tasks.ledger import ledger
 from tasks.modules import choose_modules, read_pinned
+from tasks.orphans import adopt_orphans
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
@@ -43,9 +47,12 @@ def observe_infrastructure(run: Run) -> Observed:
     if run.plan_id:
         changes = read_saved_plan(run, run.plan_id)
         init_terraform(run, changes.modules)
+        adopt_orphans(run, import_resource)
         put_saved_plan(run, run.plan_id)
     else:
-        changes = plan_infrastructure(run, init_terraform(run))
+        modules = init_terraform(run)
+        adopt_orphans(run, import_resource)
+        changes = plan_infrastructure(run, modules)
     is_ready = run.status_before == EnvironmentStatus.READY
     return Observed(changes=changes, is_ready=is_ready, pinned=pinned, named=run.named)
 
@@ -55,12 +62,18 @@ def init_terraform(run: Run, planned: str = "") -> str:
     """Copy the stack into the run's scratch folder, connect its state, link its provider; the digest of the modules."""
     account = run.account
     inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, account.owner())
-    refuse_rescued_state(run.environment, run.folder.parent)
+    recover_states(run)
     digest, stack = choose_modules(run, planned)
     terraform = _open(run)
     terraform.prepare(stack, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
     return digest
+
+
+@task(**REPEATABLE)
+def import_resource(run: Run, address: str, resource_id: str) -> None:
+    """Take what a dead run made and could not write down into the environment's state."""
+    _unlocked(_open(run), lambda terraform: terraform.import_resource(address, resource_id))
 
 
 @task(**REPEATABLE)
@@ -116,6 +129,7 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
 def destroy_infrastructure(run: Run) -> dict[str, Any]:
     """Plan the removal of everything in the state, and apply that plan."""
     init_terraform(run)
+    adopt_orphans(run, import_resource)
     terraform = _open(run)
     plan_file = run.folder / PLAN_FILE
     changes = _unlocked(terraform, lambda it: it.plan(plan_file, destroy=True)).changes
@@ -133,6 +147,32 @@ def _list_changes_since(run: Run) -> list[str]:
         for other in ledger().list_runs(run.environment)
         if other.finished_at and since and other.finished_at > since and other.environment_status
     ]
+
+
+def recover_states(run: Run) -> None:
+    """Put states that earlier runs could not write into the bucket. PermanentError where the bucket's is another one.
+
+    Those of runs that still live are theirs.
+    """
+    living = {row.run_id for row in ledger().list_live(run.environment) if not row.is_proved_dead} - {run.run_id}
+    for path in sorted(run.folder.parent.glob(f"*/stacks/*/{RESCUED_STATE}")):
+        folder = path.parents[2]
+        if folder.name in living:
+            continue
+        break_dead_lock(run)
+        terraform = _open(replace(run, folder=folder))
+        terraform.enter(path.parent)
+        terraform.push_state(path)
+        if folder != run.folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def break_dead_lock(run: Run) -> None:
+    """Break the lock on the environment's state where its holder is provably dead; any other stays."""
+    held, terraform = run.account.read_lock(state_key(run.environment)), _open(run)
+    if held and terraform.folder.exists():
+        with suppress(PermanentError):
+            terraform.break_lock(held.id)
 
 
 def _open(run: Run) -> Terraform:

@@ -26,6 +26,7 @@ from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
 from flows.provision import plan_environment, provision_environment
+from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
 from tasks.record import record_run
 from tasks.run import Run
@@ -94,6 +95,7 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "expire": ("expire_environments/expire", expire_environments),
     "hide secret": ("plan_environment/plan", hide_secret),
     "leak secret": ("plan_environment/plan", leak_secret),
+    "sweep": ("sweep_runs/sweep", sweep_runs),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

@@ -131,6 +131,11 @@ class World:
         answer = self.process.ask("run", "expire", {}, None)
         assert answer["state"] == "COMPLETED", answer
 
+    def sweep(self) -> None:
+        """What the schedule of `sweep` does every minute."""
+        answer = self.process.ask("run", "sweep", {}, None)
+        assert answer["state"] == "COMPLETED", answer
+
     def count_notices(self, name: str, kind: str, expires_at: datetime) -> int:
         """How often something was done about the end of an environment."""
         wanted = {"environment": name, "kind": kind, "expires_at": expires_at}
@@ -180,7 +185,7 @@ class World:
 
     def is_clean(self, run_id: str) -> bool:
         """Whether a run has left no scratch folder."""
-        return not (self.stack.settings.state_dir / "work" / run_id).exists()
+        return not any((self.stack.settings.state_dir / "work").glob(f"*/{run_id}"))
 
 
 def pause_schedule(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:

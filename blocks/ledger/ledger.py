@@ -5,6 +5,7 @@ from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
 from blocks.ledger.holds import Holds
 from blocks.ledger.journal import Journal
+from blocks.ledger.leases import Leases
 from blocks.ledger.modules import Modules, Replacements
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
@@ -17,7 +18,7 @@ class Team(Tokens, Approvals, Holds, Replacements):
 
 
 class Ledger(
-    Specs, Requests, Plans, Team, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence, Modules
+    Specs, Requests, Plans, Team, Generations, Environments, Overlays, Leases, Runs, Steps, Journal, Evidence, Modules
 ):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 
@@ -29,8 +30,11 @@ class Ledger(
         refuse_newer(found)
 
 
-def open_ledger(url: str) -> Ledger:
-    """The ledger at a `postgresql://` URL; PermanentError where its schema is not the one of this version."""
-    ledger = Ledger(url)
+def open_ledger(url: str, patience_seconds: float = 0) -> Ledger:
+    """The ledger at a `postgresql://` URL; PermanentError where its schema is not the one of this version.
+
+    Its server may be away for `patience_seconds` when a transaction begins.
+    """
+    ledger = Ledger(url, patience_seconds)
     ledger.check_revision()
     return ledger

@@ -16,7 +16,7 @@ from console.cli.wait import finish, print_end, wait_for_run
 
 @click.group()
 def env() -> None:
-    """Environments: plan, apply, upgrade, list, show, diff, destroy, extend."""
+    """Environments: plan, apply, upgrade, list, show, diff, destroy, extend, unlock."""
 
 
 def _start(api: Api, source: Source, *, plan_only: bool, replace: Sequence[str] = ()) -> dict[str, Any]:
@@ -214,3 +214,18 @@ def extend(name: str, duration: str, reason: str, as_json: bool) -> None:
     if as_json:
         return print_json(answer)
     return click.echo(f"{name} expires at {answer['expires_at']}.")
+
+
+@env.command(epilog="Example: terrarium env unlock staging --reason 'its node was terminated'")
+@click.argument("name")
+@click.option("--reason", required=True, help="Why the run is known to be dead, for the ledger.")
+@json_option
+def unlock(name: str, reason: str, as_json: bool) -> None:
+    """Declare dead the run that holds an environment and cannot be proved dead; within a minute it is swept.
+
+    A run that lives after all records nothing more, and fails at its next step.
+    """
+    run = connect().post(f"/api/environments/{name}/unlock", {"reason": reason})
+    if as_json:
+        return print_json(run)
+    return click.echo(f"{name} is unlocked; run {run['run_id']} by {run['actor']} counts as dead.")

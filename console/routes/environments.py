@@ -19,6 +19,7 @@ from console.contract import (
     PlanRequest,
     Run,
     SpecRequest,
+    UnlockRequest,
 )
 from console.routes.asking import Asked, answer_once
 from console.routes.plans import parse_spec, propose
@@ -29,7 +30,7 @@ from console.routes.requests import (
     start_run,
     start_teardown,
 )
-from console.routes.views import list_runs, show_environment, show_hold
+from console.routes.views import list_runs, show_environment, show_hold, show_run
 from console.sources import Given, Sources, UnknownError
 from domain.approval import refuse_unapproved
 from domain.errors import PermanentError, RefusedError
@@ -154,3 +155,10 @@ def extend_environment(sources: Given, caller: Asker, name: str, request: Extend
     expires_at = max(row.expires_at, sources.read_clock()) + timedelta(minutes=request.duration)
     sources.ledger.add_extension(name, expires_at, caller.name, request.reason)
     return show_environment(read_environment(sources, name))
+
+
+@router.post("/{name}/unlock")
+def unlock_environment(sources: Given, caller: Asker, name: str, request: UnlockRequest) -> Run:
+    """Declare dead the run that holds an environment; the sweeper then ends it. 409 where no run holds it."""
+    read_environment(sources, name)
+    return show_run(sources, sources.ledger.unlock(name, caller.name, request.reason).run_id)

@@ -97,6 +97,8 @@ def _show_queued(sources: Sources, flow_run: PrefectRun) -> Run:
     """A run that the ledger has not met: it waits in Prefect's queue, or ended there."""
     request = sources.ledger.read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
     status = flow_run.status
+    if status is RunStatus.RUNNING and sources.ledger.is_waiting(flow_run.run_id):
+        status = RunStatus.WAITING
     is_final = status.is_final
     return Run(
         environment=str(flow_run.parameters.get("environment") or ""),

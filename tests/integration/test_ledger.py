@@ -22,6 +22,12 @@ def _begin(ledger: Ledger, run_id: str = "run-1", environment: str = "dev", requ
     )
 
 
+def _hold(ledger: Ledger) -> None:
+    """A run that changes an environment holds its lease."""
+    ledger.enter_run("run-1", "dev")
+    assert ledger.take_lease("dev", "run-1") is None
+
+
 def test_same_spec_keeps_its_version(ledger: Ledger) -> None:
     """A spec as the newest one is the newest one; another one, and an older one again, get the next number."""
     other = '{"class":"dev"}'
@@ -99,9 +105,11 @@ def test_outcome_stays(ledger: Ledger) -> None:
 def test_run_that_is_run_again_is_another_attempt(ledger: Ledger) -> None:
     """Prefect's own Retry runs the same flow run: it is running again, and its steps stand beside the old ones."""
     _begin(ledger)
+    _hold(ledger)
     ledger.finish_step(ledger.begin_step("run-1", "apply", {}), "failed")
     ledger.finish_run("run-1", RunStatus.FAILED, EnvironmentStatus.FAILED)
     assert _begin(ledger) == 2
+    _hold(ledger)
     ledger.begin_step("run-1", "apply", {})
     run = ledger.read_run("run-1")
     assert run is not None
@@ -123,6 +131,7 @@ def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
 def test_step_is_on_record_before_the_act(ledger: Ledger) -> None:
     """A begun step has its arguments and its undo; its newest outcome counts, for it may be undone later."""
     _begin(ledger)
+    _hold(ledger)
     step_id = ledger.begin_step("run-1", "save_plan", {"plan_id": "p"}, Undo(name="delete_plan"))
     ledger.begin_step("run-1", "report", {})
     begun = ledger.read_steps("run-1")[0]

@@ -47,6 +47,8 @@ def told_ledger(ledger: Ledger) -> Ledger:
     ledger.add_request("key", "dev", Operation.PROVISION, version, None, "ada", "first")
     ledger.begin_run("run-1", "dev", Operation.PROVISION, "provision_environment", version, "key", "ada", "host", 1)
     ledger.open_generation("dev", "run-1", "nonproduction", "")
+    ledger.enter_run("run-1", "dev")
+    ledger.take_lease("dev", "run-1")
     step_id = ledger.begin_step(
         "run-1", "save_plan", {"nested": {"ü": [1.50, 1e-7, True, None]}}, Undo(name="delete_plan")
     )
@@ -203,7 +205,7 @@ def test_many_writers_make_one_chain(ledger: Ledger) -> None:
 
     def tell(worker: int) -> None:
         run_id = f"run-{worker}"
-        ledger.begin_run(run_id, "dev", Operation.PROVISION, "f", version, None, "ada", "host", worker)
+        ledger.begin_run(run_id, "dev", Operation.PLAN, "f", version, None, "ada", "host", worker)
         for _ in range(10):
             ledger.finish_step(ledger.begin_step(run_id, "apply", {}), "done")
         ledger.open_generation("dev", run_id, "nonproduction", "")

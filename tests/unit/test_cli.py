@@ -251,6 +251,16 @@ def test_cancel_retry_and_extend(api: ScriptedApi, capsys: pytest.CaptureFixture
     assert api.calls[-1][2] == {"duration": "8h", "reason": "demo"}
 
 
+def test_unlock_needs_a_reason(api: ScriptedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes to the API with the name; without one nothing is asked of the API."""
+    api.on("POST", "/api/environments/staging/unlock", golden("run", status="running"))
+    assert run(["env", "unlock", "staging"]) == 64
+    assert api.calls == []
+    assert run(["env", "unlock", "staging", "--reason", "node gone"]) == 0
+    assert "counts as dead" in capsys.readouterr().out
+    assert api.calls[-1][2] == {"reason": "node gone"}
+
+
 def test_an_api_that_is_away_for_a_moment_is_waited_for(api: ScriptedApi) -> None:
     """A run outlives a restart of the API, and so does the command that waits for it."""
     away = golden("error") | {"error": golden("error")["error"] | {"kind": "unavailable"}}

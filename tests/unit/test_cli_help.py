@@ -55,6 +55,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "env diff",
         "env destroy",
         "env extend",
+        "env unlock",
         "runs list",
         "runs show",
         "runs logs",

@@ -95,12 +95,24 @@ def test_the_lock_of_a_killed_child_is_known_to_the_next_run(tmp_path: Path) -> 
 
 
 def test_a_child_that_ended_by_itself_leaves_no_record(tmp_path: Path) -> None:
-    """It has released its lock."""
-    recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)))
+    """It has released its lock, also where it failed."""
+    answers = iter([True, False])
+    recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)) if next(answers) else None)
     record(recorder, os.getpid(), make_message())
     assert list(tmp_path.iterdir())
     recorder.finish(1)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_could_not_be_released_stays_known(tmp_path: Path) -> None:
+    """S3 was away when the child ended by itself: its lock is there, and the next run may break it."""
+    recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)))
+    child = subprocess.Popen(["sleep", "60"])
+    record(recorder, child.pid, make_message())
+    child.kill()
+    child.wait()
+    recorder.finish(1)
+    assert LockRecorder(tmp_path, lambda: None).is_dead("lock-1")
 
 
 @pytest.mark.parametrize("kind", ["version", "diagnostic", "change_summary"])
