@@ -12,10 +12,11 @@ from starlette.exceptions import HTTPException
 
 from console.auth import UnauthorizedError, authorize, read_token_hash
 from console.contract import ErrorAnswer, ErrorKind, Fault, Problem
-from console.routes import environments, runs, status
+from console.routes import environments, evidence, metrics, runs, status
 from console.routes.requests import RefusedRunError
 from console.sources import Sources, UnknownError
 from domain.errors import PermanentError, RefusedError, TemporaryError, TerrariumError
+from domain.evidence import Anchor
 from domain.spec_fault import SpecError
 
 #: Errors from the most to the least particular, with their kind and HTTP status.
@@ -43,7 +44,7 @@ def create_app(sources: Sources | None = None, token_hash: bytes | None = None) 
     )
     app.state.sources = sources or _open_sources()
     app.state.token_hash = token_hash or _read_own_token()
-    for router in (environments.router, runs.router, status.router):
+    for router in (environments.router, runs.router, status.router, evidence.router, metrics.router):
         app.include_router(router)
     app.add_exception_handler(TerrariumError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_bad_request)
@@ -55,15 +56,31 @@ def create_app(sources: Sources | None = None, token_hash: bytes | None = None) 
 def _open_sources() -> Sources:
     from blocks.environment_files import FOLDER
     from blocks.ledger import open_ledger
+    from blocks.logs import write_json
     from blocks.prefect_api import open_prefect
     from blocks.settings import read_settings
 
     settings = read_settings()
+    if settings.log_format == "json":
+        write_json()
     return Sources(
         ledger=open_ledger(settings.ledger_url.get_secret_value()),
         prefect=open_prefect(settings.prefect_api_url),
         prefect_url=settings.prefect_url,
         environments_dir=FOLDER,
+        list_anchors=_list_anchors,
+    )
+
+
+def _list_anchors() -> list[Anchor]:
+    """The anchors in the vault. Importing what asks AWS takes a second, so only who wants them waits for it."""
+    from blocks.prefect_api import read_auth
+    from blocks.settings import read_settings
+    from blocks.vault import find_account, list_anchors
+
+    settings = read_settings()
+    return list_anchors(
+        find_account(settings.prefect_api_url, settings.vault_account, read_auth()), settings.ledger_name
     )
 
 

@@ -13,6 +13,7 @@ from blocks.environment_files import read_classes
 from blocks.ledger import Ledger
 from blocks.prefect_api import RunsApi
 from domain.errors import PermanentError
+from domain.evidence import Anchor
 from domain.progress import Event
 from domain.spec import EnvironmentSpec
 from domain.spec_file import resolve_spec
@@ -29,13 +30,17 @@ def _read_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Sources:
-    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes."""
+    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes.
+
+    `list_anchors` asks the vault, which may be away.
+    """
 
     ledger: Ledger
     prefect: RunsApi
     prefect_url: str
     environments_dir: Path
     read_clock: Callable[[], datetime] = field(default=_read_clock)
+    list_anchors: Callable[[], Sequence[Anchor]] = field(default=tuple)
 
     def read_history(self, cloud: str, operation: Operation) -> Sequence[Sequence[Event]]:
         """Streams of earlier runs, read once a minute: a face asks for the progress of a run twice a second."""

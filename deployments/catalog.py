@@ -39,4 +39,10 @@ DEPLOYMENTS = (
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
         schedule=Cron("* * * * *"),
     ),
+    Deployed(
+        name="anchor",
+        entrypoint="flows.evidence.anchor_evidence",
+        description="Write the head of the chain of evidence into the vault, where something was recorded since.",
+        schedule=Cron("0 * * * *"),
+    ),
 )

@@ -40,3 +40,4 @@ class Operation(StrEnum):
     PROVISION = "provision"
     TEARDOWN = "teardown"
     EXPIRE = "expire"
+    ANCHOR = "anchor"

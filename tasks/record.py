@@ -25,6 +25,7 @@ from domain.status import EnvironmentStatus, Operation, RunStatus
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.steps import CHANGING, unwind
+from tasks.telemetry import tell_run
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.
 LEAVES = {Operation.PROVISION: EnvironmentStatus.READY, Operation.TEARDOWN: EnvironmentStatus.DESTROYED}
@@ -35,7 +36,8 @@ def record_run(environment: str, operation: Operation, spec_version: int | None 
     """Begin a run in the ledger, and record how it ended. What a failed run brought for itself is undone."""
     run = _begin(environment, operation, spec_version)
     try:
-        yield run
+        with tell_run(run):
+            yield run
     except BaseException as error:
         unwind(run)
         _finish_failed(run, error)

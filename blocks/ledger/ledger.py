@@ -3,12 +3,16 @@
 from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
 from blocks.ledger.journal import Journal
+from blocks.ledger.measures import Measuring
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
 from blocks.ledger.specs import Plans, Requests, Specs
+from blocks.ledger.vault import Vault
 
 
-class Ledger(Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence):
+class Ledger(
+    Specs, Requests, Plans, Generations, Environments, Overlays, Runs, Steps, Journal, Evidence, Vault, Measuring
+):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 
     def check_revision(self) -> None:

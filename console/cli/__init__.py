@@ -1,4 +1,4 @@
-"""The `terrarium` command: the API's client. Only `doctor` and `status` work without the API.
+"""The `terrarium` command: the API's client. `doctor`, `status`, `backup` and `evidence verify` work without the API.
 
 stdout carries the answer (with `--json` exactly one JSON object), stderr everything else. Heavy modules are imported
 by the command that needs them, so that an answer takes well under a second.
@@ -8,7 +8,9 @@ import sys
 
 import click
 
+from console.cli.backup import backup
 from console.cli.env import env
+from console.cli.evidence import evidence
 from console.cli.output import CommandError, print_failure
 from console.cli.runs import runs
 from console.cli.stack import doctor, status
@@ -34,7 +36,7 @@ def terrarium() -> None:
     """Environments from one YAML file: made, watched and removed by Prefect flows."""
 
 
-for command in (env, runs, status, doctor):
+for command in (env, runs, evidence, backup, status, doctor):
     terrarium.add_command(command)
 
 

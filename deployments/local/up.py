@@ -82,11 +82,14 @@ def _bring_up(blueprint: Blueprint, program: Program, report: Report) -> None:
 
 def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
     """Bring the private ledger's schema up to date. A ledger that the user named is its owner's to migrate."""
-    from blocks.ledger.migrate import migrate
+    from deployments.local.upgrade import upgrade_ledger
 
-    if blueprint.settings.ledger_url.get_secret_value():
+    settings = blueprint.settings
+    if settings.ledger_url.get_secret_value():
         return
-    migrate(database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner), "terrarium_app")
+    url = database_url(settings, "terrarium_owner", blueprint.credentials.ledger_owner)
+    programs, folder = blueprint.database.programs, blueprint.layout.upgrades
+    upgrade_ledger(url, "terrarium_app", programs, folder, settings.upgrade_dumps_kept, report)
 
 
 def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:

@@ -59,6 +59,11 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "runs logs",
         "runs cancel",
         "runs retry",
+        "evidence anchor",
+        "evidence export",
+        "evidence verify",
+        "backup control-plane",
+        "backup restore",
         "status",
         "doctor",
     }
