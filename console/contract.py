@@ -232,7 +232,7 @@ class Break(Answer):
 
 
 class EvidenceVerdict(Answer):
-    """What `evidence verify` found. `missing` are anchors that are gone; `unchecked` says why the vault was not asked."""
+    """What `evidence verify` found. `missing` are anchors that are gone; `unchecked` is why the vault was not asked."""
 
     is_whole: bool
     source: str
