@@ -37,9 +37,8 @@ TEAM_RECORDS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.fixture
-def told_ledger(ledger: Ledger) -> Ledger:
-    """A ledger with a record of every kind."""
+def tell_all(ledger: Ledger) -> None:
+    """Write a record of every kind."""
     version = ledger.add_spec("dev", '{"class":"dev","ttl":"1h"}', "name: dev", "ada")
     ledger.add_request("key", "dev", Operation.PROVISION, version, None, "ada", "first")
     ledger.begin_run("run-1", "dev", Operation.PROVISION, "provision_environment", version, "key", "ada", "host", 1)
@@ -59,6 +58,12 @@ def told_ledger(ledger: Ledger) -> Ledger:
         with ledger._append() as chain:
             numbers[table.name] = chain.append(table, values | own, environment="dev", actor="ada")
     ledger.mark_lost("dev", "the emulator restarted")
+
+
+@pytest.fixture
+def told_ledger(ledger: Ledger) -> Ledger:
+    """A ledger with a record of every kind."""
+    tell_all(ledger)
     return ledger
 
 

@@ -48,10 +48,10 @@ def restore_backup(settings: Settings, folder: Path, *, may_overwrite: bool) -> 
             "Put the credentials.json of the stack that it is of into the state folder first.",
         )
     create_cluster(blueprint.database, blueprint.credentials)
-    execute_statements(blueprint.database, _list_new_databases())
-    with _serve(blueprint):
+    execute_statements(blueprint.database, blueprint.database.cluster.name, _list_new_databases())
+    with serve(blueprint):
         events = _fill(blueprint, folder, manifest)
-    execute_statements(blueprint.database, _list_renames())
+    execute_statements(blueprint.database, blueprint.database.cluster.name, _list_renames())
     return {"location": str(folder), "head_seq": events, "head_hash": manifest.head_hash, "files": manifest.files}
 
 
@@ -120,7 +120,7 @@ def _fill(blueprint: Blueprint, folder: Path, manifest: Manifest) -> int:
 
 
 @contextmanager
-def _serve(blueprint: Blueprint) -> Iterator[None]:
+def serve(blueprint: Blueprint) -> Iterator[None]:
     """The private PostgreSQL, as `make up` starts it, for the time of the restore."""
     program = next(one for one in blueprint.programs if one.name == "postgres")
     check_port(blueprint.settings.host, program.port, program.name, program.port_setting)
