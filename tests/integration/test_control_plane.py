@@ -91,7 +91,7 @@ def test_a_backup_is_its_users_alone_and_says_what_it_is(backup: Path) -> None:
 
 
 def test_both_databases_come_back(blueprint: Blueprint, backup: Path) -> None:
-    """What was written since is gone, the chain is whole and goes on by the application's role; Prefect's tables also."""
+    """What was written since is gone, the chain is whole and goes on for the application; Prefect's tables too."""
     settings, urls = blueprint.settings, list_urls(blueprint.settings, blueprint.credentials)
     with serve(blueprint):
         _execute(blueprint, "INSERT INTO variable (name, value) VALUES ('after', '1')")
