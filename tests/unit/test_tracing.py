@@ -2,64 +2,28 @@
 
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from blocks.settings import CHECKOUT, read_settings
 from blocks.tracing import trace_run, trace_step
 from domain.errors import PermanentError
+from tests.trace_receiver import Receiver, receive_traces
 
 RUN = str(uuid.uuid4())
-
-
-class Receiver:
-    """What a collector of traces gets."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        receiver = self
-
-        class Answering(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                """Keep the spans."""
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    import gzip
-
-                    body = gzip.decompress(body)
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    receiver.spans += [span for scope in resource.scope_spans for span in scope.spans]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Silent."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """A collector that the settings name."""
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
-    thread.start()
-    monkeypatch.setenv("TERRARIUM_OTLP_ENDPOINT", receiver.url)
-    read_settings.cache_clear()
-    yield receiver
-    receiver.server.shutdown()
-    thread.join()
-    receiver.server.server_close()
-    monkeypatch.undo()
-    read_settings.cache_clear()
+    with receive_traces() as receiver:
+        monkeypatch.setenv("TERRARIUM_OTLP_ENDPOINT", receiver.url)
+        read_settings.cache_clear()
+        yield receiver
+        monkeypatch.undo()
+        read_settings.cache_clear()
 
 
 def test_a_run_and_its_steps_are_one_trace(receiver: Receiver) -> None:
