@@ -91,6 +91,9 @@ class RunsApi(Protocol):
     def cancel_run(self, run_id: str) -> None:
         """Ask a run to stop; PermanentError where it has ended."""
 
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """When a run of a deployment last ended well; None where none ever did, or there is no such deployment."""
+
     def is_healthy(self) -> bool:
         """Prefect answers."""
 
@@ -184,6 +187,17 @@ class PrefectApi:
             reason = (found.get("details") or {}).get("reason") or found["status"].lower()
             raise PermanentError(f"Run {run_id} cannot be cancelled: {reason}.", f"See `terrarium runs show {run_id}`.")
 
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """When a run of a deployment last ended well; None where none ever did, or there is no such deployment."""
+        body = {
+            "deployments": {"name": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+            "sort": "END_TIME_DESC",
+            "limit": 1,
+        }
+        found = self.call("POST", "/flow_runs/filter", body) or []
+        return self._read(found[0]).finished_at if found else None
+
     def is_healthy(self) -> bool:
         """Prefect answers, now: no second try."""
         try:
@@ -241,8 +255,13 @@ class PrefectApi:
 
 def open_prefect(url: str) -> PrefectApi:
     """The API at a URL, with the user and password in Prefect's own variable where its server asks for one."""
+    return PrefectApi(url, auth=read_auth())
+
+
+def read_auth() -> tuple[str, str] | None:
+    """User and password of this process for Prefect; None where it asks for none."""
     user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
-    return PrefectApi(url, auth=(user, password) if password else None)
+    return (user, password) if password else None
 
 
 def _is_id(text: str) -> bool:

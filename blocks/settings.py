@@ -5,7 +5,7 @@ Every attribute has a default, and its description tells the unit and the reason
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -72,6 +72,37 @@ class Settings(BaseSettings):
         description=(
             "URL without a path, like http://prefect:4200. Where our processes reach Prefect's server, when it is on "
             "another host than they are. Empty: `host` and `prefect_port`."
+        ),
+    )
+    ledger_name: str = Field(
+        default="terrarium",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description=(
+            "Word. What a vault keeps the anchors and backups of this ledger under: two stacks that share an account "
+            "need two names, and so does a ledger that goes on from an older backup."
+        ),
+    )
+    vault_account: str = Field(
+        default="production",
+        description="Name of an account. Whose vault holds the anchors of the chain and backups of the control plane.",
+    )
+    upgrade_dumps_kept: int = Field(
+        default=5,
+        ge=1,
+        description="Count. Dumps of the ledger that `make up` keeps from before its migrations, the newest ones.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description=(
+            "text or json. How servers and flows write their logs: json is a line for each record, with run, "
+            "environment and step, for what collects logs."
+        ),
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        description=(
+            "URL, such as http://localhost:4318. Where traces of runs are sent by OTLP over HTTP. Empty: no tracing, "
+            "and nothing of OpenTelemetry's is imported."
         ),
     )
     prefect_has_password: bool = Field(

@@ -13,8 +13,9 @@ from console.contract import ErrorAnswer
 from console.errors import add_error_answers
 from console.gate import Gate
 from console.limiter import Limiter
-from console.routes import accounts, environments, holds, plans, runs, status, tokens
+from console.routes import accounts, environments, evidence, holds, metrics, plans, runs, status, tokens
 from console.sources import Sources
+from domain.evidence import Anchor
 
 #: What every address may answer; 401, 403, 413 and 429 come before a route is reached.
 ERROR_CODES: dict[int | str, dict[str, Any]] = {
@@ -38,7 +39,7 @@ def create_app(sources: Sources | None = None, settings: Settings | None = None)
     app.add_middleware(
         Gate, sources=sources, limiter=Limiter(settings.api_calls_per_minute), body_bytes=settings.api_body_kib * 1024
     )
-    for module in (environments, holds, runs, plans, accounts, tokens, status):
+    for module in (environments, holds, runs, plans, accounts, tokens, status, evidence, metrics):
         app.include_router(module.router, dependencies=[Depends(read_bearer)])
     app.include_router(status.open_router)
     add_error_answers(app)
@@ -49,9 +50,12 @@ def _open_sources(settings: Settings) -> Sources:
     from blocks.account_blocks import AccountBlocks
     from blocks.environment_files import FOLDER
     from blocks.ledger import open_ledger
+    from blocks.logs import write_json
     from blocks.prefect_api import open_prefect
 
     prefect = open_prefect(settings.prefect_api_url)
+    if settings.log_format == "json":
+        write_json()
     return Sources(
         ledger=open_ledger(settings.ledger_url.get_secret_value()),
         prefect=prefect,
@@ -59,4 +63,17 @@ def _open_sources(settings: Settings) -> Sources:
         prefect_url=settings.prefect_url,
         environments_dir=FOLDER,
         approval_hours=settings.approval_hours,
+        list_anchors=_list_anchors,
+    )
+
+
+def _list_anchors() -> list[Anchor]:
+    """The anchors in the vault. Importing what asks AWS takes a second, so only who wants them waits for it."""
+    from blocks.prefect_api import read_auth
+    from blocks.settings import read_settings
+    from blocks.vault import find_account, list_anchors
+
+    settings = read_settings()
+    return list_anchors(
+        find_account(settings.prefect_api_url, settings.vault_account, read_auth()), settings.ledger_name
     )

@@ -45,4 +45,10 @@ DEPLOYMENTS = (
         description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
         schedule=Cron("* * * * *"),
     ),
+    Deployed(
+        name="anchor",
+        entrypoint="flows.evidence.anchor_evidence",
+        description="Write the head of the chain of evidence into the vault, where something was recorded since.",
+        schedule=Cron("0 * * * *"),
+    ),
 )

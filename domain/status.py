@@ -40,6 +40,7 @@ class Operation(StrEnum):
     PROVISION = "provision"
     TEARDOWN = "teardown"
     EXPIRE = "expire"
+    ANCHOR = "anchor"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -27,6 +27,7 @@ from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
 from tasks.run import Run, read_clock
 from tasks.steps import CHANGING, unwind
+from tasks.telemetry import tell_run
 
 
 @contextmanager
@@ -40,7 +41,8 @@ def record_run(
     with acting_for(str(_read_flow_run().id), environment):
         run = _begin(environment, operation, spec_version, is_upgrade=is_upgrade)
         try:
-            yield run
+            with tell_run(run):
+                yield run
         except LostLeaseError:  # who took it records its end
             raise
         except BaseException as error:

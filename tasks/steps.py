@@ -11,6 +11,7 @@ from domain.step import Step
 from tasks import approval, aws, modules, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
+from tasks.telemetry import tell_step
 
 Effect = Callable[..., dict[str, Any] | None]
 
@@ -40,7 +41,8 @@ def perform(run: Run, step: Step) -> None:
     """Have a step's effect, with its beginning and its end in the ledger."""
     step_id = ledger().begin_step(run.run_id, step.name, step.arguments, step.undo)
     try:
-        detail = STEPS[step.name](run, **step.arguments)
+        with tell_step(step):
+            detail = STEPS[step.name](run, **step.arguments)
     except BaseException as error:
         ledger().finish_step(step_id, "failed", {"error": str(error)})
         raise

@@ -138,6 +138,8 @@ def restore_run(begun: RunRow) -> Run | None:
         status_before=None,
         was_ready=bool(known and known.ready_at),
         plan_id=None,
+        named=frozenset(),
+        is_upgrade=False,
         account=load_account(spec.account),
         folder=read_settings().state_dir / "work" / begun.environment / begun.run_id,
     )

@@ -14,7 +14,7 @@ from domain.status import RunStatus
 class FakePrefect:
     """The part of Prefect that the console asks, without a worker: tests say with `enter` what becomes of a run."""
 
-    def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire")) -> None:
+    def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire", "anchor")) -> None:
         self.runs: dict[str, PrefectRun] = {}
         self.logs: dict[str, list[PrefectLog]] = {}
         self.accounts: dict[str, Account] = {}
@@ -95,6 +95,12 @@ class FakePrefect:
     def save_account(self, account: Account) -> None:
         """Register or change one."""
         self.accounts[account.name] = account
+
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """The newest end of a run that succeeded."""
+        ended = [run for run in self.runs.values() if run.deployment == deployment]
+        ends = [run.finished_at for run in ended if run.status is RunStatus.SUCCEEDED and run.finished_at]
+        return max(ends, default=None)
 
     def is_healthy(self) -> bool:
         """Always."""

@@ -25,6 +25,7 @@ from domain.state import read_outputs, read_resources
 from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
+from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
 from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
@@ -96,6 +97,7 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "hide secret": ("plan_environment/plan", hide_secret),
     "leak secret": ("plan_environment/plan", leak_secret),
     "sweep": ("sweep_runs/sweep", sweep_runs),
+    "anchor": ("anchor_evidence/anchor", anchor_evidence),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

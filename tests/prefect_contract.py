@@ -59,6 +59,12 @@ class PrefectContract:
         """An empty log is no error."""
         assert api.read_logs(self._start(api).run_id) == []
 
+    def test_what_never_succeeded_has_no_end(self, api: RunsApi) -> None:
+        """A queued run, or a deployment that is not there, is no success."""
+        self._start(api)
+        assert api.read_last_success(DEPLOYMENT) is None
+        assert api.read_last_success("nowhere") is None
+
     def test_it_is_healthy(self, api: RunsApi) -> None:
         """A server that answers says so."""
         assert api.is_healthy()

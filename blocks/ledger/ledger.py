@@ -6,19 +6,25 @@ from blocks.ledger.evidence import Evidence
 from blocks.ledger.holds import Holds
 from blocks.ledger.journal import Journal
 from blocks.ledger.leases import Leases
+from blocks.ledger.measures import Measuring
 from blocks.ledger.modules import Modules, Replacements
 from blocks.ledger.revision import read_revision, refuse_newer, refuse_older
 from blocks.ledger.runs import Runs, Steps
 from blocks.ledger.specs import Plans, Requests, Specs
 from blocks.ledger.tokens import Tokens
+from blocks.ledger.vault import Vault
 
 
 class Team(Tokens, Approvals, Holds, Replacements):
     """What people may do, and say."""
 
 
+class Upkeep(Modules, Vault, Measuring):
+    """What Terrarium keeps of its own running."""
+
+
 class Ledger(
-    Specs, Requests, Plans, Team, Generations, Environments, Overlays, Leases, Runs, Steps, Journal, Evidence, Modules
+    Specs, Requests, Plans, Team, Generations, Environments, Overlays, Leases, Runs, Steps, Journal, Evidence, Upkeep
 ):
     """All parts over one pool. Every change is one transaction with its event; usable as a context manager."""
 

@@ -160,3 +160,18 @@ class TemporaryRow(Row):
     warning_minutes: int
     warned_for: datetime | None
     expiring_since: datetime | None
+
+
+class VaultObjectRow(Row):
+    """An anchor or a backup in the vault of an account; `lost_at` is set where the vault has it no more."""
+
+    seq: int
+    at: datetime
+    kind: str
+    account: str
+    location: str
+    sha256: str
+    head_seq: int
+    head_hash: str
+    actor: str
+    lost_at: datetime | None

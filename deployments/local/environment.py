@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from blocks.logs import list_variables
 from blocks.settings import Settings
 from deployments.local.credentials import Credentials
 from deployments.local.layout import Layout
@@ -21,7 +22,7 @@ TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE",
 # What only `up` and `down` ask for, and the URL that is built here.
 OURS_ALONE = {
     *("start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "vault_path"),
-    *("ledger_url", "ledger_owner_url", "token_file"),
+    *("ledger_url", "ledger_owner_url", "token_file", "upgrade_dumps_kept"),
 }
 
 
@@ -34,6 +35,7 @@ def build_environment(settings: Settings, credentials: Credentials, environ: Map
         | {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         | {MARK: credentials.stack_id, "TMPDIR": str(Layout(settings.state_dir).temporary)}
         | {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        | (list_variables() if settings.log_format == "json" else {})
         | _build_prefect_client(settings, credentials)
     )
 

@@ -42,6 +42,11 @@ class Layout:
         return self.state_dir / "logs"
 
     @property
+    def upgrades(self) -> Path:
+        """Dumps of the ledger from before its migrations."""
+        return self.state_dir / "upgrades"
+
+    @property
     def prefect_home(self) -> Path:
         """PREFECT_HOME of everything that the stack starts."""
         return self.state_dir / "prefect"

@@ -88,11 +88,13 @@ def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
     A ledger that the user named is its owner's to migrate.
     """
     from blocks.ledger import open_ledger
-    from blocks.ledger.migrate import migrate
+    from deployments.local.upgrade import upgrade_ledger
 
-    if not blueprint.settings.ledger_url.get_secret_value():
-        owner = database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner)
-        migrate(owner, "terrarium_app")
+    settings = blueprint.settings
+    if not settings.ledger_url.get_secret_value():
+        url = database_url(settings, "terrarium_owner", blueprint.credentials.ledger_owner)
+        programs, folder = blueprint.database.programs, blueprint.layout.upgrades
+        upgrade_ledger(url, "terrarium_app", programs, folder, settings.upgrade_dumps_kept, report)
     with open_ledger(os.environ["TERRARIUM_LEDGER_URL"]) as ledger:
         if name := record_first_token(ledger, blueprint.layout.token):
             report(f"The token in {blueprint.layout.token} is {name}: an administrator's, for you alone.")

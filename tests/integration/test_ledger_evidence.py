@@ -2,69 +2,15 @@
 # ruff: noqa: S608 - the statements are made of this file's own names
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from blocks.ledger import Ledger, team_tables
-from blocks.ledger.schema import metadata
+from blocks.ledger import Ledger
 from blocks.ledger.tables import CHAINED
-from blocks.ledger.team_tables import MUTABLE
-from domain.status import EnvironmentStatus, Operation, RunStatus
-from domain.step import Undo
+from domain.status import Operation
 from tests.postgres_server import APP_ROLE, PostgresServer
-
-AT = datetime(2026, 11, 24, tzinfo=UTC)
-TABLES = [table.name for table in metadata.sorted_tables if table not in MUTABLE]
-#: Records of a team; `hold` and `vault_object` stand for the numbers of those records.
-TEAM_RECORDS: dict[str, dict[str, object]] = {
-    "token": {"name": "ada", "role": "developer", "sha256": "e" * 64, "expires_at": None, "actor": "root"},
-    "token_revocation": {"name": "ada", "actor": "root", "reason": "left"},
-    "approval": {"plan_id": "p1", "digest": "d" * 64, "actor": "bob", "reason": "seen", "expires_at": AT},
-    "replacement": {"request_id": "key", "address": "module.database", "actor": "ada"},
-    "hold": {"expires_at": AT, "actor": "bob", "reason": "incident"},
-    "hold_release": {"hold_seq": "hold", "actor": "bob", "reason": "over"},
-    "takeover": {"dead_run_id": "run-1", "actor": "sweeper", "reason": "its process is gone"},
-    "module_pin": {"generation": 1, "digest": "f" * 64, "location": "s3://state/m", "run_id": "run-1", "actor": "ada"},
-    "vault_object": {
-        "kind": "anchor",
-        "account": "nonproduction",
-        "location": "s3://vault/a",
-        "sha256": "a" * 64,
-        "head_seq": 3,
-        "head_hash": "b" * 64,
-        "actor": "schedule",
-    },
-    "vault_loss": {"object_seq": "vault_object", "actor": "stack", "reason": "forgotten"},
-}
-
-
-@pytest.fixture
-def told_ledger(ledger: Ledger) -> Ledger:
-    """A ledger with a record of every kind."""
-    version = ledger.add_spec("dev", '{"class":"dev","ttl":"1h"}', "name: dev", "ada")
-    ledger.add_request("key", "dev", Operation.PROVISION, version, None, "ada", "first")
-    ledger.begin_run("run-1", "dev", Operation.PROVISION, "provision_environment", version, "key", "ada", "host", 1)
-    ledger.open_generation("dev", "run-1", "nonproduction", "")
-    ledger.enter_run("run-1", "dev")
-    ledger.take_lease("dev", "run-1")
-    step_id = ledger.begin_step(
-        "run-1", "save_plan", {"nested": {"ü": [1.50, 1e-7, True, None]}}, Undo(name="delete_plan")
-    )
-    ledger.add_plan("p1", "dev", version, "run-1", "d" * 64, "{}", "s3://state/p1", AT)
-    ledger.finish_step(step_id, "done", "saved")
-    ledger.finish_run("run-1", RunStatus.SUCCEEDED, EnvironmentStatus.READY, report={"resources": 3, "cost": 0.1})
-    ledger.add_notice("dev", "warn", AT)
-    ledger.add_extension("dev", AT, "bob", "demo")
-    numbers: dict[object, int] = {}
-    for table in team_tables.CHAINED:
-        values = {name: numbers.get(value, value) for name, value in TEAM_RECORDS[table.name].items()}
-        own = {"environment": "dev"} if "environment" in table.c else {}
-        with ledger._append() as chain:
-            numbers[table.name] = chain.append(table, values | own, environment="dev", actor="ada")
-    ledger.mark_lost("dev", "the emulator restarted")
-    return ledger
+from tests.told_ledger import CHANGES, TABLES, tamper
 
 
 def test_every_record_has_its_event(told_ledger: Ledger) -> None:
@@ -116,49 +62,13 @@ def test_application_only_reads_and_inserts(postgres: PostgresServer, ledger: Le
             connection.execute("ALTER TABLE ledger.event DISABLE TRIGGER append_only")
 
 
-CHANGES = {
-    "event": "reason = 'other'",
-    "spec": "source_text = 'other'",
-    "request": "actor = 'eve'",
-    "run": "pid = 2",
-    "run_outcome": """report = '{"resources": 2, "cost": 0.1}'""",
-    "step": "arguments = '{}'",
-    "step_outcome": "outcome = 'failed'",
-    "generation": "account = 'production'",
-    "loss": "reason = 'other'",
-    "plan": "location = 'elsewhere'",
-    "extension": "expires_at = now()",
-    "notice": "kind = 'expire'",
-    "token": "role = 'administrator'",
-    "token_revocation": "reason = 'other'",
-    "approval": "actor = 'eve'",
-    "replacement": "address = 'module.media'",
-    "hold": "expires_at = now()",
-    "hold_release": "reason = 'other'",
-    "takeover": "dead_run_id = 'run-2'",
-    "module_pin": "digest = 'other'",
-    "vault_object": "location = 'elsewhere'",
-    "vault_loss": "reason = 'other'",
-}
-
-
-def _tamper(postgres: PostgresServer, database: str, *statements: str) -> None:
-    """Change the ledger as somebody who holds the server: without triggers and foreign keys."""
-    with psycopg.connect(postgres.url(database)) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for name in TABLES:
-            connection.execute(f"ALTER TABLE ledger.{name} DISABLE TRIGGER append_only".encode())
-        for statement in statements:
-            assert connection.execute(statement.encode()).rowcount > 0
-
-
 @pytest.mark.parametrize("name", CHANGES)
 def test_altered_record_is_named(
     postgres: PostgresServer, told_ledger: Ledger, ledger_database: str, name: str
 ) -> None:
     """A record of any kind that was changed in the database is named by its number and kind."""
     seq = 4 if name == "event" else next(event.seq for event in told_ledger.list_events() if event.kind == name)
-    _tamper(postgres, ledger_database, f"UPDATE ledger.{name} SET {CHANGES[name]} WHERE seq = {seq}")
+    tamper(postgres, ledger_database, f"UPDATE ledger.{name} SET {CHANGES[name]} WHERE seq = {seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (seq, "altered")
@@ -170,7 +80,7 @@ def test_removed_record_is_named(
 ) -> None:
     """A record of any kind that was deleted, or an event, is named by its number."""
     seq = 4 if name == "event" else next(event.seq for event in told_ledger.list_events() if event.kind == name)
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.{name} WHERE seq = {seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.{name} WHERE seq = {seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (seq, "removed")
@@ -179,7 +89,7 @@ def test_removed_record_is_named(
 def test_reordered_events_are_named(postgres: PostgresServer, told_ledger: Ledger, ledger_database: str) -> None:
     """Two events that changed places are named at the first of the two."""
     moves = [f"UPDATE ledger.event SET seq = {new} WHERE seq = {old}" for old, new in ((3, -3), (4, 3), (-3, 4))]
-    _tamper(postgres, ledger_database, *moves)
+    tamper(postgres, ledger_database, *moves)
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (3, "reordered")
@@ -188,11 +98,11 @@ def test_reordered_events_are_named(postgres: PostgresServer, told_ledger: Ledge
 def test_cut_tail_is_seen(postgres: PostgresServer, told_ledger: Ledger, ledger_database: str) -> None:
     """Cut events betray themselves by the records they leave; cut with their records, only an anchor shows them."""
     last = told_ledger.list_events()[-1]
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.event WHERE seq = {last.seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.event WHERE seq = {last.seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (last.seq, "removed")
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.loss WHERE seq = {last.seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.loss WHERE seq = {last.seq}")
     assert told_ledger.verify_chain() is None
     found = told_ledger.verify_chain({last.seq: last.hash})
     assert found is not None

@@ -70,6 +70,11 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "token create",
         "token list",
         "token revoke",
+        "evidence anchor",
+        "evidence export",
+        "evidence verify",
+        "backup control-plane",
+        "backup restore",
         "status",
         "doctor",
     }
