@@ -23,7 +23,7 @@ class EvidenceVerdict(Answer):
     head_hash: str
     anchors: int
     break_: Break | None = Field(default=None, alias="break")
-    missing: list[str] = []
+    missing: list[str] = Field(default=[])
     unchecked: str = ""
 
 
