@@ -159,8 +159,9 @@ def recover_states(run: Run) -> None:
         folder = path.parents[2]
         if folder.name in living:
             continue
-        break_dead_lock(run)
-        terraform = _open(replace(run, folder=folder))
+        dead = replace(run, folder=folder)
+        break_dead_lock(dead)
+        terraform = _open(dead)
         terraform.enter(path.parent)
         terraform.push_state(path)
         if folder != run.folder:
