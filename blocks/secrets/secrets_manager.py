@@ -49,10 +49,14 @@ class SecretsManager:
     def read_value(self, path: str, version: str | None = None) -> SecretStr:
         """The text of a version: its id, a stage, or without one the current."""
         word = version or CURRENT
+        from botocore.exceptions import ParamValidationError
+
         wanted = {"VersionStage": LABELS[word]} if word in LABELS else {"VersionId": word}
         with self._translated(f"reading {path}"):
             try:
                 found = self._client.get_secret_value(SecretId=path, **wanted)
+            except ParamValidationError:  # no id of AWS's is as short as this one
+                raise MissingSecretError(self.backend, path, version) from None
             except self._client.exceptions.ClientError as error:
                 if _is_missing(error, version):
                     raise MissingSecretError(self.backend, path, version) from None
