@@ -80,7 +80,7 @@ def build_programs() -> Path:
 
 def read_version() -> str:
     """The version of Kubernetes that go.mod names."""
-    found = re.search(r"^require k8s.io/kubernetes (\S+)$", (MODULE / "go.mod").read_text(), re.MULTILINE)
+    found = re.search(r"^\s*k8s\.io/kubernetes (\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE)
     assert found
     return found[1]
 
