@@ -222,44 +222,6 @@ class Diagnosis(Answer):
     findings: list[Check]
 
 
-class Break(Answer):
-    """The first record that is not what the chain says: `seq` is the number of its event."""
-
-    seq: int
-    kind: str
-    fault: str
-    detail: str
-
-
-class EvidenceVerdict(Answer):
-    """What `evidence verify` found. `missing` are anchors that are gone; `unchecked` is why the vault was not asked."""
-
-    is_whole: bool
-    source: str
-    events: int
-    head_hash: str
-    anchors: int
-    break_: Break | None = Field(default=None, alias="break")
-    missing: list[str] = []
-    unchecked: str = ""
-
-
-class Exported(Answer):
-    """What `evidence export` wrote, and the check of it."""
-
-    file: str
-    verdict: EvidenceVerdict
-
-
-class Backup(Answer):
-    """A backup of the control plane: where it lies, what it holds, and how far its ledger goes."""
-
-    location: str
-    files: dict[str, str] = Field(description="Sha256 of each file by its name.")
-    head_seq: int
-    head_hash: str
-
-
 class SpecRequest(BaseModel):
     """An environment's file as text; its class is read from `environments/classes` of the API's checkout."""
 

@@ -43,7 +43,7 @@ def restore(folder: Path, yes: bool, as_json: bool) -> None:
 def _answer(arguments: list[str], as_json: bool, words: str) -> None:
     """Run the local stack's own command and show its answer, or raise what it was told."""
     from blocks.settings import CHECKOUT
-    from console.contract import Backup
+    from console.evidence_contract import Backup
 
     command = [sys.executable, "-m", "deployments.local", *arguments]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
