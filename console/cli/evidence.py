@@ -38,11 +38,9 @@ def anchor(as_json: bool, timeout: float | None, no_wait: bool) -> int:
 @json_option
 def export(file: Path, as_json: bool) -> int:
     """Write all events, records and known anchors to FILE, and check it."""
-    from console.contract import Exported
+    from console.contract_evidence import Exported
 
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
-        for part in connect().stream("/api/evidence/export"):
-            target.write(part)
+    _write(file, connect().stream("/api/evidence/export"))
     verdict = _show(_judge_file(file, ()), str(file))
     if as_json:
         print_json(Exported(file=str(file), verdict=verdict).to_json())
@@ -73,6 +71,21 @@ def verify(file: Path | None, anchors: tuple[str, ...], as_json: bool) -> int:
     return 0 if verdict.is_whole else EXIT_BROKEN
 
 
+def _write(file: Path, parts: Iterator[bytes]) -> None:
+    """A file that only its user can read, whole or not at all."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+            for part in parts:
+                target.write(part)
+        new.replace(file)
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {error.strerror or error}") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
 def _read_kept(text: str) -> "Anchor":
     from domain.evidence import Anchor
 
@@ -100,7 +113,7 @@ def _read_lines(file: Path) -> Iterator[str]:
 
 
 def _show(verdict: "Verdict", source: str) -> "EvidenceVerdict":
-    from console.contract import Break, EvidenceVerdict
+    from console.contract_evidence import Break, EvidenceVerdict
 
     return EvidenceVerdict(
         is_whole=verdict.is_whole,
@@ -109,7 +122,7 @@ def _show(verdict: "Verdict", source: str) -> "EvidenceVerdict":
         head_hash=verdict.head_hash,
         anchors=verdict.anchors,
         break_=Break(**verdict.found.model_dump()) if verdict.found else None,
-        missing=list(verdict.missing),
+        missing=verdict.missing,
         unchecked=verdict.unchecked,
     )
 

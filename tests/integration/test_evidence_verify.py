@@ -244,3 +244,15 @@ def test_anchoring_is_asked_of_the_api(told_ledger: Ledger) -> None:
         request = told_ledger.read_request(face.prefect.runs[answer["run_id"]].idempotency_key or "")
         assert request is not None
         assert (request.operation, request.actor) == ("anchor", "operator")
+
+
+def test_an_export_that_fails_leaves_the_file_as_it_was(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No API: code 1; a folder that is not there: usage; what was in the file stays."""
+    file = place / "evidence.jsonl"
+    file.write_text("older")
+    (place / "token").write_text(TOKEN + "\n")
+    (place / "stack.json").write_text(json.dumps({"api_url": f"http://127.0.0.1:{find_free_port()}"}))
+    assert run(["evidence", "export", str(file)]) == 1
+    assert "does not answer" in capsys.readouterr().err
+    assert run(["evidence", "export", str(place / "nowhere" / "file")]) == 64
+    assert (file.read_text(), sorted(one.name for one in place.glob("evidence*"))) == ("older", ["evidence.jsonl"])
