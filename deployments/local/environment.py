@@ -80,6 +80,7 @@ def _build_prefect_client(settings: Settings, credentials: Credentials) -> dict[
     password = {"PREFECT_API_AUTH_STRING": credentials.prefect_auth} if settings.prefect_has_password else {}
     return password | {
         "PREFECT_API_URL": settings.prefect_api_url,
+        "PREFECT_API_SSL_CERT_FILE": str(Layout(settings.state_dir).prefect_certificate),
         "PREFECT_HOME": str(Layout(settings.state_dir).prefect_home),
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",

@@ -52,6 +52,11 @@ class Layout:
         return self.state_dir / "prefect"
 
     @property
+    def prefect_certificate(self) -> Path:
+        """The certificates that Prefect's clients read (certificate.py)."""
+        return self.prefect_home / "certificate.pem"
+
+    @property
     def prefect_pages(self) -> Path:
         """The files of Prefect's UIs, a folder each, as its server copies them out of its package."""
         return self.state_dir / "prefect-pages"

@@ -19,7 +19,13 @@ from typing import Any
 from blocks.settings import CHECKOUT
 
 SOURCES = ("blocks", "deployments", "domain", "flows", "tasks")
-LIBRARIES = ("prefect.main", "prefect.flow_engine", "prefect.task_engine")
+LIBRARIES = (
+    "prefect.main",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect._internal.observers",
+    "anyio._backends._asyncio",
+)
 #: Bytes. More than a socket takes as one message: a longer one is refused when it is sent.
 MESSAGE_SIZE = 4 * 1024 * 1024
 
