@@ -48,9 +48,9 @@ class SecretsManager:
 
     def read_value(self, path: str, version: str | None = None) -> SecretStr:
         """The text of a version: its id, a stage, or without one the current."""
-        word = version or CURRENT
         from botocore.exceptions import ParamValidationError
 
+        word = version or CURRENT
         wanted = {"VersionStage": LABELS[word]} if word in LABELS else {"VersionId": word}
         with self._translated(f"reading {path}"):
             try:

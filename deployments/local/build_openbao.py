@@ -16,7 +16,7 @@ from domain.errors import PermanentError, TerrariumError
 
 MODULE = CHECKOUT / "infra" / "openbao"
 PACKAGE = "github.com/openbao/openbao"
-TIMEOUT_SECONDS = 1200
+TIMEOUT_SECONDS = 3600
 
 
 def build_openbao(target: Path) -> Path:
