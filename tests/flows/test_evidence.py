@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any
 
 from blocks.settings import CHECKOUT
@@ -37,6 +38,9 @@ def test_the_head_is_anchored_once(world: World, name: str) -> None:
     assert world.ledger.list_events(after_seq=row.seq - 1)[0].run_id == run["run_id"]
     anchor(world)
     assert list_anchors(world.account, "terrarium") == found
+    ended_at = world.prefect.read_last_success("anchor")
+    assert ended_at is not None
+    assert row.at - timedelta(minutes=1) < ended_at
     world.add_spec(name, data={"queue": {}})
     anchor(world)
     assert len(list_anchors(world.account, "terrarium")) == len(found) + 1
