@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr
 
 from blocks.state_lock import LockHolder, read_lock_file
 from domain.errors import PermanentError, RefusedError
-from domain.infrastructure import Account
+from domain.infrastructure import StackAccount
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -63,9 +63,9 @@ class AwsAccount(Block):
         account._session_name = f"terrarium-{run_id}"[:64]
         return account
 
-    def owner(self) -> Account:
+    def owner(self) -> StackAccount:
         """What Terraform has to know of the account. PermanentError where the external id is not there."""
-        return Account(
+        return StackAccount(
             id=self.account_id,
             role_arn=self.role_arn,
             state_bucket=self.state_bucket,

@@ -33,6 +33,7 @@ LEAST_ROLE: Mapping[tuple[str, str], Role] = {
     ("GET", "/api/accounts"): Role.VIEWER,
     ("POST", "/api/accounts"): Role.ADMINISTRATOR,
     ("POST", "/api/accounts/{name}/check"): Role.OPERATOR,
+    ("POST", "/api/accounts/{name}/bootstrap"): Role.ADMINISTRATOR,
     ("POST", "/api/evidence/anchor"): Role.OPERATOR,
     ("GET", "/api/evidence/export"): Role.SECURITY_OFFICER,
     ("GET", "/metrics"): Role.VIEWER,

@@ -1,5 +1,7 @@
 """The JSON of accounts. Part of the contract of console/contract.py."""
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from console.contract import Answer
 from domain.account import Account
 
@@ -19,3 +21,11 @@ class AccountCheck(Answer):
     is_bootstrapped: bool
     detail: str
     resolution: str = ""
+
+
+class BootstrapRequest(BaseModel):
+    """Where an account's environments may recover."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recovery_region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", examples=["eu-west-1"])

@@ -51,4 +51,9 @@ DEPLOYMENTS = (
         description="Write the head of the chain of evidence into the vault, where something was recorded since.",
         schedule=Cron("0 * * * *"),
     ),
+    Deployed(
+        name="bootstrap",
+        entrypoint="flows.account.bootstrap_account",
+        description="Make what an account needs before its first environment: buckets, key, role. Give its name.",
+    ),
 )

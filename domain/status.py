@@ -41,6 +41,7 @@ class Operation(StrEnum):
     TEARDOWN = "teardown"
     EXPIRE = "expire"
     ANCHOR = "anchor"
+    BOOTSTRAP = "bootstrap"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -25,10 +25,12 @@ from domain.state import read_outputs, read_resources
 from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
+from flows.account import bootstrap_account
 from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
 from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
+from tasks.outcome import load_account
 from tasks.record import record_run
 from tasks.run import Run
 from tasks.steps import perform
@@ -98,6 +100,7 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "leak secret": ("plan_environment/plan", leak_secret),
     "sweep": ("sweep_runs/sweep", sweep_runs),
     "anchor": ("anchor_evidence/anchor", anchor_evidence),
+    "bootstrap": ("bootstrap_account/bootstrap", bootstrap_account),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),
@@ -136,10 +139,16 @@ def register_account(account: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def read_account(name: str) -> dict[str, Any]:
+    """An account's block."""
+    return load_account(name).model_dump()
+
+
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "run": run_deployed,
     "retry": retry_run,
     "register": register_account,
+    "account": read_account,
 }
 
 

@@ -5,15 +5,16 @@ from urllib.parse import quote
 import click
 
 from console.cli.client import connect
-from console.cli.options import json_option
+from console.cli.options import json_option, read_waiting, waiting_options
 from console.cli.output import print_json, print_table
+from console.cli.wait import finish
 
 EXIT_FINDINGS = 3
 
 
 @click.group()
 def account() -> None:
-    """Accounts: list, add, check."""
+    """Accounts: list, add, bootstrap, check."""
 
 
 @account.command("list", epilog="Example: terrarium account list --json")
@@ -35,6 +36,12 @@ def list_accounts(as_json: bool) -> None:
 @click.option("--region", required=True, help="Where its buckets are, such as eu-central-1.")
 @click.option("--kind", required=True, type=click.Choice(["aws", "emulator"]), help="AWS itself, or an emulator of it.")
 @click.option("--role", "role_arn", default="", help="ARN of the role to assume; without: the identity of the worker.")
+@click.option(
+    "--external-id-variable",
+    default="",
+    metavar="NAME",
+    help="Environment variable of the worker that holds the external id which the role asks for.",
+)
 @click.option("--endpoint", "endpoint_url", help="The emulator's address; none for AWS.")
 @click.option("--state-bucket", help="Without: terrarium-state-ID-REGION, as the bootstrap names it.")
 @click.option("--vault-bucket", help="Without: terrarium-vault-ID-REGION, as the bootstrap names it.")
@@ -48,6 +55,18 @@ def add(name: str, account_id: str, region: str, as_json: bool, **fields: str | 
     if as_json:
         return print_json(answer)
     return click.echo(f"{name} is registered. Look whether it answers: terrarium account check {name}")
+
+
+@account.command(epilog="Example: terrarium account bootstrap team-b --recovery-region eu-west-1")
+@click.argument("name")
+@click.option("--recovery-region", required=True, help="The second region that environments may use.")
+@json_option
+@waiting_options
+def bootstrap(name: str, recovery_region: str, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Make what an account needs before its first environment: buckets, key, role. Again: nothing changes."""
+    waiting, api = read_waiting(timeout, no_wait), connect()
+    path = f"/api/accounts/{quote(name, safe='')}/bootstrap"
+    return finish(api, api.post(path, {"recovery_region": recovery_region}), waiting, as_json)
 
 
 @account.command(epilog="Example: terrarium account check nonproduction")

@@ -1,11 +1,15 @@
 """Accounts: register, list and check them. A check asks the account itself and changes nothing."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from console.contract_account import AccountCheck, Accounts
+from console.contract import Run
+from console.contract_account import AccountCheck, Accounts, BootstrapRequest
+from console.routes.asking import Asked, answer_once
+from console.routes.views import merge_run
 from console.sources import Given, Sources, UnknownError
 from domain.account import Account, refuse_other
 from domain.errors import TerrariumError
+from domain.status import Operation
 
 router = APIRouter(prefix="/api/accounts", tags=["accounts"])
 
@@ -23,6 +27,22 @@ def add_account(sources: Given, request: Account) -> Account:
     refuse_other(known, request)
     sources.accounts.save_account(request)
     return request
+
+
+@router.post("/{name}/bootstrap", status_code=202)
+def bootstrap_account(sources: Given, asking: Asked, name: str, request: BootstrapRequest, response: Response) -> Run:
+    """Start the run that makes buckets, key and role of an account."""
+    _find_account(sources, name)
+
+    def start() -> Run:
+        sources.ledger.add_request(
+            asking.request_id, "", Operation.BOOTSTRAP, None, None, asking.actor, name, fingerprint=asking.fingerprint
+        )
+        parameters: dict[str, str | int] = {"account": name, "recovery_region": request.recovery_region}
+        key = asking.request_id
+        return merge_run(sources, None, sources.prefect.start_run(Operation.BOOTSTRAP.value, parameters, key))
+
+    return answer_once(response, sources, asking, start)
 
 
 @router.post("/{name}/check")

@@ -1,10 +1,12 @@
 """An account whose block became another one: a run is refused before its first call that changes anything."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from blocks.aws import AwsAccount
+from deployments.local.accounts import describe_account
 from tests.flow_world import World
 
 OTHER = "999999999999"
@@ -53,3 +55,19 @@ def test_calls_that_land_in_another_account_are_refused(restored: World, name: s
     assert f"calls land in {OTHER}" in run.error
     assert restored.ledger.read_generation(name) is None
     assert restored.status(name) is None
+
+
+def test_an_account_is_bootstrapped_by_its_flow(world: World) -> None:
+    """Registered, bootstrapped, and again: the buckets, the key and the role are there, and the block knows the key."""
+    account_id = f"{uuid.uuid4().int % 10**12:012}"
+    name = f"new-{account_id}"
+    account = describe_account(world.stack.settings, name, account_id).model_copy(update={"name": name})
+    _register(world, account)
+    keys = set()
+    for _ in range(2):
+        answer = world.process.ask("run", "bootstrap", {"account": name, "recovery_region": "eu-west-1"}, None)
+        assert answer["state"] == "COMPLETED", answer
+        assert account.is_bootstrapped()
+        keys.add(world.process.ask("account", name)["kms_key_id"])
+    assert len(keys) == 1
+    assert keys != {""}

@@ -67,6 +67,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "account list",
         "account add",
         "account check",
+        "account bootstrap",
         "token create",
         "token list",
         "token revoke",
