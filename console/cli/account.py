@@ -35,6 +35,11 @@ def list_accounts(as_json: bool) -> None:
 @click.option("--region", required=True, help="Where its buckets are, such as eu-central-1.")
 @click.option("--kind", required=True, type=click.Choice(["aws", "emulator"]), help="AWS itself, or an emulator of it.")
 @click.option("--role", "role_arn", default="", help="ARN of the role to assume; without: the identity of the worker.")
+@click.option(
+    "--external-id-variable",
+    default="",
+    help="Variable of the worker with the external id that the role asks for; its name has EXTERNAL_ID in it.",
+)
 @click.option("--endpoint", "endpoint_url", help="The emulator's address; none for AWS.")
 @click.option("--state-bucket", help="Without: terrarium-state-ID-REGION, as the bootstrap names it.")
 @click.option("--vault-bucket", help="Without: terrarium-vault-ID-REGION, as the bootstrap names it.")
