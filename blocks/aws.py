@@ -42,7 +42,7 @@ class AwsAccount(Block):
     role_arn: str = Field(default="", description="The role to assume; empty: the identity this process already has.")
     external_id_variable: str = Field(
         default="",
-        pattern="^[A-Z_0-9]*$",
+        pattern=r"^([A-Z0-9_]{0,60}EXTERNAL_ID[A-Z0-9_]{0,60})?$",
         description="Environment variable of the worker with the external id that the role asks for; empty: none.",
     )
     region: str = Field(description="Where the state and vault buckets are, and where calls go by default.")

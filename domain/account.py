@@ -27,8 +27,10 @@ class Account(BaseModel):
     )
     external_id_variable: str = Field(
         default="",
-        pattern=r"^([A-Z][A-Z0-9_]{0,99})?$",
+        # Not any variable: its value is sent to the account.
+        pattern=r"^([A-Z0-9_]{0,60}EXTERNAL_ID[A-Z0-9_]{0,60})?$",
         description="Environment variable of the worker with the external id that the role asks for; empty: none.",
+        examples=["TEAM_B_EXTERNAL_ID"],
     )
     region: str = Field(
         pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", description="Where the buckets are.", examples=["eu-central-1"]

@@ -34,6 +34,15 @@ class PrefectContract:
         assert self._start(api, key).run_id == self._start(api, key).run_id
         assert self._start(api).run_id != self._start(api, key).run_id
 
+    def test_a_run_is_found_by_its_key(self, api: RunsApi) -> None:
+        """The key that it was started under; None for another one."""
+        key = str(uuid.uuid4())
+        run = self._start(api, key)
+        found = api.find_run(key)
+        assert found is not None
+        assert found.run_id == run.run_id
+        assert api.find_run(str(uuid.uuid4())) is None
+
     def test_an_unknown_deployment_is_an_error_with_its_way(self, api: RunsApi) -> None:
         """A deployment that was not registered is named."""
         with pytest.raises(PermanentError, match="no deployment nowhere"):

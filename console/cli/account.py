@@ -40,7 +40,7 @@ def list_accounts(as_json: bool) -> None:
     "--external-id-variable",
     default="",
     metavar="NAME",
-    help="Environment variable of the worker that holds the external id which the role asks for.",
+    help="Variable of the worker with the external id that the role asks for; its name has EXTERNAL_ID in it.",
 )
 @click.option("--endpoint", "endpoint_url", help="The emulator's address; none for AWS.")
 @click.option("--state-bucket", help="Without: terrarium-state-ID-REGION, as the bootstrap names it.")
