@@ -141,12 +141,9 @@ def test_nothing_that_may_hold_data_is_deleted() -> None:
 
 
 def test_a_name_stands_in_for_tags_that_nobody_told() -> None:
-    """Only where the name is the environment's: one that begins alike is another environment's."""
+    """Only where it is exactly the environment's: one that begins alike may be another environment's."""
     begun = [make_event("aws_kms_alias.this")]
-    for name, is_ours in (
-        ("alias/terrarium-dev", True),
-        ("alias/terrarium-dev-2", True),
-        ("alias/terrarium-de", False),
-    ):
+    names = {"alias/terrarium-dev": True, "/terrarium/terrarium-dev/services": True, "terrarium/dev/key": True}
+    for name, is_ours in (names | {"alias/terrarium-dev-2": False, "terrarium/dev-2/key": False}).items():
         listed = make_inventory(make_resource("aws_kms_alias", name, name=name, tags=None))
         assert bool(decide_orphans(begun, (), listed, OWNER)) is is_ours
