@@ -195,12 +195,12 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
 
         command = self.generate_cmd_string(cmd, *args, **options)
         locks = self._locks
-        locks.begin()
+        telling = locks.begin()
         try:
             ended = run_child(
                 command,
                 folder=self.folder,
-                environment=self._environment,
+                environment={**self._environment, **telling},
                 on_line=keep,
                 on_start=locks.start,
                 on_end=locks.finish,
@@ -225,7 +225,6 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             if message is None:
                 return
             messages.append(message)
-            self._locks.observe(message)
             if on_event:
                 on_event(message)
 

@@ -151,15 +151,17 @@ def _read_key(address: str) -> tuple[str, str]:
 
 
 def _is_own(one: Resource, owner: Owner) -> bool:
-    """It carries the environment's and its generation's tags; where nothing told the tags, it has our kind of name."""
+    """It carries the environment's and its generation's tags; where nothing told the tags, exactly its name.
+
+    A name that only begins with it may be another environment's: `dev-2` begins with `dev`.
+    """
     if one.is_pending_deletion:
         return False
     if one.tags is not None:
         return (one.tags.get("environment"), one.tags.get("run")) == owner
     mark = f"terrarium-{owner.environment}"
-    words = (one.name, one.name.removeprefix("alias/"), one.id.rpartition("/")[2])
-    paths = (f"/{mark}/", f"terrarium/{owner.environment}/")
-    return any(word == mark or word.startswith(f"{mark}-") for word in words) or any(it in one.name for it in paths)
+    is_below = f"/{mark}/" in one.name or f"/terrarium/{owner.environment}/" in f"/{one.name}"
+    return is_below or mark in (one.name.removeprefix("alias/"), one.id.rpartition("/")[2])
 
 
 def _import(event: Event, resource_id: str) -> Orphan:
