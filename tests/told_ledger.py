@@ -43,6 +43,8 @@ def tell_all(ledger: Ledger) -> None:
     ledger.add_request("key", "dev", Operation.PROVISION, version, None, "ada", "first")
     ledger.begin_run("run-1", "dev", Operation.PROVISION, "provision_environment", version, "key", "ada", "host", 1)
     ledger.open_generation("dev", "run-1", "nonproduction", "")
+    ledger.enter_run("run-1", "dev")
+    ledger.take_lease("dev", "run-1")
     step_id = ledger.begin_step(
         "run-1", "save_plan", {"nested": {"ü": [1.50, 1e-7, True, None]}}, Undo(name="delete_plan")
     )

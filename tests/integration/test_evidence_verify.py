@@ -18,6 +18,7 @@ from blocks.vault import list_anchors, put_object
 from console.cli import run
 from deployments.local.memory import mark_forgotten_objects
 from domain.evidence import name_anchor, render_anchor
+from domain.status import Operation
 from tests.api_face import open_face
 from tests.api_server import TOKEN
 from tests.integration.conftest import find_free_port
@@ -124,7 +125,8 @@ def test_whatever_is_reordered_is_named(
 ) -> None:  # fmt: skip
     """Two rows that take each other's number: the first of them is named, whatever table it is in."""
     told_ledger.add_spec("dev", '{"class":"dev"}', "", "ada")
-    told_ledger.begin_step("run-1", "again", {})
+    told_ledger.begin_run("run-2", "dev", Operation.PLAN, "plan", 1, None, "ada", "host", 1)
+    told_ledger.begin_step("run-2", "save_plan", {})
     with told_ledger._append() as chain:
         row = {"plan_id": "p1", "digest": "d", "actor": "eve", "reason": "", "expires_at": AT, "environment": "dev"}
         chain.append(approval, row, environment="dev", actor="eve")
