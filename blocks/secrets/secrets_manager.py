@@ -121,7 +121,7 @@ def _is_missing(error: Any, version: str | None) -> bool:
     code, message = error.response["Error"].get("Code"), error.response["Error"].get("Message", "")
     return (
         code == "ResourceNotFoundException"
-        or (code == "InvalidRequestException" and "deleti" in message)
+        or (code == "InvalidRequestException" and "delet" in message)
         or (code == "InvalidParameterException" and version is not None)
     )
 
