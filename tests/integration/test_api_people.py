@@ -201,6 +201,8 @@ def test_a_run_that_waits_for_an_approval_tells_whose_and_how(face: Face) -> Non
     soon = face.sources.read_clock() + timedelta(hours=2)
     kept = (CHANGED.digest(), CHANGED.model_dump_json(), "plans/production/p9", soon)
     face.ledger.add_plan("p9", "production", run["spec_version"], run["run_id"], *kept)
+    face.ledger.enter_run(run["run_id"], "production")
+    assert face.ledger.take_lease("production", run["run_id"]) is None
     face.ledger.begin_step(run["run_id"], "await_approval", {"plan_id": "p9"})
     face.prefect.enter(run["run_id"], RunStatus.WAITING)
     shown = face.get(f"/api/runs/{run['run_id']}")
