@@ -176,22 +176,17 @@ class Matrix:
 
     def _freeze(self, transcript: Path, folder: Path, moment: str) -> psutil.Process:
         """Terraform, stopped at its first resource, or when most of them are done."""
-        deadline = time.monotonic() + CATCH_SECONDS
-        while time.monotonic() < deadline:
-            text = transcript.read_text(errors="replace") if transcript.exists() else ""
-            planned = max(text.count('"type":"planned_change"'), text.count('"type":"apply_start"'))
-            done = text.count('"type":"apply_complete"')
-            is_there = '"type":"apply_start"' in text if moment == "early" else done and done * 2 >= planned
-            if is_there:
-                for process in find_left_processes(folder):
-                    with suppress(psutil.NoSuchProcess):
-                        if process.is_terraform and "apply" in psutil.Process(process.pid).cmdline():
-                            found = psutil.Process(process.pid)
-                            found.suspend()
-                            return found
-                raise MissedError("Terraform had ended")
-            time.sleep(GLANCE_SECONDS)
-        raise MissedError("Terraform did not come so far")
+        found = wait_for("Terraform applies", lambda: _find_apply(folder), CATCH_SECONDS)
+        with suppress(psutil.NoSuchProcess):
+            while found.is_running() and found.status() != psutil.STATUS_ZOMBIE:
+                text = transcript.read_text(errors="replace") if transcript.exists() else ""
+                planned = max(text.count('"type":"planned_change"'), text.count('"type":"apply_start"'))
+                done = text.count('"type":"apply_complete"')
+                if '"type":"apply_start"' in text if moment == "early" else done and done * 2 >= planned:
+                    found.suspend()
+                    return found
+                time.sleep(GLANCE_SECONDS)
+        raise MissedError("Terraform had ended")
 
     def _strike(self, fault: str, run_id: str, pid: int, terraform: int | None) -> None:
         if fault == "cancel":
@@ -250,6 +245,15 @@ class Matrix:
 
 #: What an account has of its own, before any environment: its key, alias and buckets, and AWS's default network.
 OWN_OF_ACCOUNT = {"aws_kms_key": 1, "aws_kms_alias": 10**6, "aws_s3_bucket": 2}
+
+
+def _find_apply(folder: Path) -> psutil.Process | None:
+    """The Terraform of an apply that works in a run's folder."""
+    with suppress(psutil.NoSuchProcess):
+        for process in find_left_processes(folder):
+            if process.is_terraform and "apply" in psutil.Process(process.pid).cmdline():
+                return psutil.Process(process.pid)
+    return None
 
 
 def _is_final(run: Any) -> bool:

@@ -201,6 +201,32 @@ def test_an_environment_is_extended_from_its_end(face: Face) -> None:
     assert face.post("/api/environments/production/extend", {"duration": "2h"}, 409)["error"]["kind"] == "refused"
 
 
+def test_a_held_environment_is_unlocked_with_a_reason(face: Face) -> None:
+    """The answer is the run that counts as dead; the reason and the actor are in the chain; free is free."""
+    run = face.make()
+    assert face.post("/api/environments/try/unlock", {"reason": "node gone"}, 409)["error"]["kind"] == "conflict"
+    face.ledger.enter_run(run["run_id"], "try")
+    face.ledger.take_lease("try", run["run_id"])
+    assert face.post("/api/environments/try/unlock", {}, 422)["error"]["kind"] == "bad_request"
+    assert face.post("/api/environments/try/unlock", {"reason": "node gone"}, 200)["run_id"] == run["run_id"]
+    last = face.ledger.list_events("try", limit=500)[-1]
+    assert (last.kind, last.reason, last.run_id) == ("takeover", "node gone", run["run_id"])
+    assert face.ledger.list_leases() == []
+
+
+def test_a_run_that_waits_for_another_says_so(face: Face) -> None:
+    """It has not begun: Prefect calls it running, the ledger knows that another run holds its environment."""
+    held = face.make()
+    face.ledger.enter_run(held["run_id"], "try")
+    face.ledger.take_lease("try", held["run_id"])
+    queued = face.post("/api/environments/try/apply", {})
+    face.prefect.enter(queued["run_id"], RunStatus.RUNNING)
+    face.ledger.enter_run(queued["run_id"], "try")
+    assert face.get(f"/api/runs/{queued['run_id']}")["status"] == "waiting"
+    face.ledger.leave_run(held["run_id"])
+    assert face.get(f"/api/runs/{queued['run_id']}")["status"] == "running"
+
+
 def test_the_status_names_the_parts(face: Face) -> None:
     """The ledger and Prefect, as the API sees them."""
     assert face.get("/api/status")["is_healthy"]
