@@ -15,6 +15,8 @@ from domain.errors import RefusedError
 HOLDERS = frozenset({"aws_db_instance", "aws_s3_bucket", "aws_kms_key", "aws_sqs_queue", "aws_secretsmanager_secret"})
 #: The parts of the rehearsal stack that stand for them.
 REHEARSED_HOLDERS = frozenset({"database", "database_replica", "media", "media_replica", "queue", "key", "secrets"})
+#: Terraform's reason for a replacement of what a failed creation left: nothing was ever put there.
+NEVER_MADE = "tainted"
 #: Attributes of a holder that, when they get smaller, let go of data: storage and how long something is kept.
 SIZES = re.compile(r"(^|\.)(allocated_storage|storage_gib|backup_retention_(period|days)|message_retention_seconds)$")
 
@@ -57,7 +59,7 @@ def _describe(change: Change) -> str:
     if change.action == "destroy":
         return "destroyed"
     if change.action == "replace":
-        return "replaced"
+        return "" if change.reason == NEVER_MADE else "replaced"
     smaller = [
         f"{one.key} {one.before} to {one.after}"
         for one in change.differences

@@ -92,7 +92,7 @@ def older(world: World, tmp_path: Path) -> str:
     """The digest of modules of an earlier version, which the account keeps: they made one resource more."""
     stacks = tmp_path / "terraform" / "stacks"
     shutil.copytree(STACKS / CLOUD, stacks / CLOUD)
-    (stacks / CLOUD / "obsolete.tf").write_text('resource "terraform_data" "obsolete" {}')
+    (stacks / CLOUD / "obsolete.tf").write_text(f'resource "terraform_data" "obsolete" {{}} # {tmp_path.name}')
     digest = digest_modules(CLOUD, stacks)
     world.account.put_modules(digest, pack_modules(CLOUD, stacks))
     return digest

@@ -39,12 +39,13 @@ def test_a_loss_is_told(change: Change, what: str) -> None:
         _change("aws_db_instance", "add"),
         _change("aws_db_instance", "change", ("allocated_storage", "50", "100"), ("engine_version", "16", "15")),
         _change("aws_db_instance", "change", ("allocated_storage", "50", "(known after apply)")),
+        _change("aws_db_instance", "replace").model_copy(update={"reason": "tainted"}),
         _change("aws_lb_target_group", "replace"),
         _change("aws_ecr_repository", "destroy"),
     ],
 )
 def test_what_holds_no_data_or_grows_is_no_loss(change: Change) -> None:
-    """A new holder, a larger one, and what is made again from code."""
+    """A new holder, a larger one, what a failed creation left, and what is made again from code."""
     assert find_data_losses(Changes(items=(change,))) == ()
 
 
