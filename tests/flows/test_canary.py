@@ -60,10 +60,9 @@ def write_vault(world: World, path: str, value: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def driven(openbao: Path, provider_mirror: Path, world: World) -> Driven:
+def driven(openbao: Path, world: World) -> Driven:
     """Every flow, well and badly ended, on AWS's stack with a database; a secret in each place that keeps one."""
     assert openbao
-    assert provider_mirror
     name, leaky = (f"c-{uuid.uuid4().hex[:10]}" for _ in range(2))
     log = world.process._log
     told = Driven(Places(world.stack, world.account, (name, leaky), (log.parent,)), leaky)
