@@ -10,7 +10,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +127,9 @@ def _running(command: list[str | Path], log: Path) -> Iterator["subprocess.Popen
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        process.wait(30)
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:  # the API server waits for clients that watch
+            process.kill()
+            process.wait(30)

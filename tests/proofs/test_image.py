@@ -181,6 +181,7 @@ def test_the_kubernetes_worker_makes_a_job(
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE
     assert job["spec"]["backoffLimit"] == 0
+    assert "orbidden" not in world.containers.read_log("kubernetes-worker")
     secret = next(it for it in container["env"] if it["name"] == "PREFECT_API_AUTH_STRING")
     assert secret["valueFrom"]["secretKeyRef"]["name"] == "terrarium-client"
     drawn = [value for name, value in world.variables.items() if not name.startswith("TERRARIUM_")]
