@@ -5,7 +5,7 @@ import time
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 
 from domain.errors import TemporaryError
 
@@ -19,7 +19,7 @@ class Limiter:
 
     def __init__(self, calls_per_minute: int) -> None:
         self._limit = RateLimitItemPerMinute(calls_per_minute)
-        self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._counter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, name: str) -> None:
         """Count a call; TooManyError where it is one too many."""
