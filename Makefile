@@ -40,7 +40,7 @@ status: .venv/.group-local  ## Show what runs, where, and whether it is healthy.
 test: .venv/.group-local .venv/.group-test  ## Run the whole suite but bench and proofs.
 	@$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/integration tests/flows tests/e2e
 
-lint: .venv/.group-local .venv/.group-test .venv/.group-lint  ## Check style, types, imports and the Terraform code.
+lint: .venv/.group-local .venv/.group-test .venv/.group-lint  ## Check style, types, imports, the Terraform code and the manifests.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -49,6 +49,8 @@ lint: .venv/.group-local .venv/.group-test .venv/.group-lint  ## Check style, ty
 	@$(UV) run --quiet --frozen --no-python-downloads --project infra/checkov \
 	  checkov --directory infra/terraform --framework terraform --compact --quiet --skip-download \
 	  --var-file tests/integration/infra/production.tfvars.json
+	@$(UV) run --quiet --frozen --no-python-downloads --project infra/checkov \
+	  checkov --config-file infra/checkov/shipping.yaml
 
 bench: .venv/.group-local .venv/.group-test  ## Measure what is promised, a line name=value each; one of them: ONLY=name.
 	@$(BIN)/pytest tests/bench -s $(if $(ONLY),-k "$(ONLY)")

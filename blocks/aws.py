@@ -12,7 +12,8 @@ from prefect.blocks.core import Block
 from pydantic import Field, PrivateAttr
 
 from blocks.state_lock import LockHolder, read_lock_file
-from domain.errors import PermanentError
+from domain.errors import PermanentError, RefusedError
+from domain.infrastructure import StackAccount
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -39,19 +40,42 @@ class AwsAccount(Block):
     name: str = Field(description="What specs call this account, such as nonproduction.")
     account_id: str = Field(pattern=r"^\d{12}$", description="The twelve digits.")
     role_arn: str = Field(default="", description="The role to assume; empty: the identity this process already has.")
+    external_id_variable: str = Field(
+        default="",
+        pattern=r"^([A-Z0-9_]{0,60}EXTERNAL_ID[A-Z0-9_]{0,60})?$",
+        description="Environment variable of the worker with the external id that the role asks for; empty: none.",
+    )
     region: str = Field(description="Where the state and vault buckets are, and where calls go by default.")
     kind: Literal["emulator", "aws"] = Field(description="An emulator answers on its endpoint, with dummy keys.")
     endpoint_url: str | None = Field(default=None, description="The emulator's address; none for AWS.")
-    state_bucket: str = Field(description="States (environments/NAME.tfstate) and saved plans (plans/NAME/ID).")
+    state_bucket: str = Field(description="States (environments/NAME.tfstate), saved plans (plans/NAME/ID), modules.")
     vault_bucket: str = Field(description="What outlives an environment: copies of media, with retention.")
     kms_key_id: str = Field(default="", description="ARN or id of the key of both buckets; empty: their own default.")
 
-    _clients: dict[tuple[str, str, str], Any] = PrivateAttr(default_factory=dict)
-    _sessions: "dict[tuple[str, str], boto3.Session]" = PrivateAttr(default_factory=dict)
+    _session_name: str = PrivateAttr("terrarium")
+    _clients: dict[tuple[str, str], Any] = PrivateAttr(default_factory=dict)
+    _sessions: "dict[str, boto3.Session]" = PrivateAttr(default_factory=dict)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
 
-    def session(self, region: str | None = None, run_id: str | None = None) -> "boto3.Session":
-        """A session in this account; its clients have the account's endpoint. CloudTrail shows `terrarium-<run_id>`.
+    def for_run(self, run_id: str) -> "AwsAccount":
+        """The same account as a run sees it: the account's audit log calls its calls `terrarium-<run_id>`."""
+        account = AwsAccount(**self.model_dump(include=set(AwsAccount.model_fields)))
+        account._session_name = f"terrarium-{run_id}"[:64]
+        return account
+
+    def owner(self) -> StackAccount:
+        """What Terraform has to know of the account. PermanentError where the external id is not there."""
+        return StackAccount(
+            id=self.account_id,
+            role_arn=self.role_arn,
+            state_bucket=self.state_bucket,
+            vault_bucket=self.vault_bucket,
+            session_name=self._session_name,
+            external_id=self._external_id,
+        )
+
+    def session(self, region: str | None = None) -> "boto3.Session":
+        """A session in this account; its clients have the account's endpoint.
 
         Sessions are kept; making clients from one in several threads at once is not safe, `client()` is.
         """
@@ -59,21 +83,20 @@ class AwsAccount(Block):
 
         from blocks.aws_session import open_session
 
-        key = (region or self.region, run_id or "")
+        key = region or self.region
         with self._lock:
             if key not in self._sessions:
-                session_name = f"terrarium-{run_id}"[:64] if run_id else "terrarium"
-                botocore_session = open_session(key[0], self._endpoint, self.role_arn, session_name)
-                self._sessions[key] = boto3.Session(botocore_session=botocore_session, region_name=key[0])
+                opened = open_session(key, self._endpoint, self.role_arn, self._session_name, self._external_id)
+                self._sessions[key] = boto3.Session(botocore_session=opened, region_name=key)
             return self._sessions[key]
 
-    def client(self, service: str, region: str | None = None, run_id: str | None = None) -> Any:
+    def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client, kept for the next call. Safe to use from several threads."""
-        key = (service, region or self.region, run_id or "")
+        key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
-                # The service is a variable; the stubs know literals.
-                self._clients[key] = self.session(region, run_id).client(service)  # type: ignore[call-overload]
+                # mypy: the service is a variable, the stubs know literals
+                self._clients[key] = self.session(region).client(service)  # type: ignore[call-overload]
             return self._clients[key]
 
     def environment(self) -> dict[str, str]:
@@ -105,18 +128,20 @@ class AwsAccount(Block):
         if self.kms_key_id:
             backend["kms_key_id"] = self.kms_key_id
         if self.role_arn:
-            backend["assume_role"] = {"role_arn": self.role_arn, "session_name": "terrarium"}
+            backend["assume_role"] = {"role_arn": self.role_arn, "session_name": self._session_name}
+            if self._external_id:
+                backend["assume_role"]["external_id"] = self._external_id
         if self.kind == "emulator":
             checks = ("credentials_validation", "requesting_account_id", "metadata_api_check", "region_validation")
             backend |= {"use_path_style": True, **{f"skip_{check}": True for check in checks}}
         return backend
 
     def identity(self) -> dict[str, str]:
-        """Account id and ARN of who our calls are. PermanentError where that is another account than this one."""
+        """Account id and ARN of who our calls are. RefusedError where that is another account than this one."""
         with self.translated("asking who we are"):
             answer = self.client("sts").get_caller_identity()
         if answer["Account"] != self.account_id:
-            raise PermanentError(
+            raise RefusedError(
                 f"account {self.name}: calls land in {answer['Account']} as {answer['Arn']}, not in {self.account_id}.",
                 "Correct the block's role_arn or account_id.",
             )
@@ -142,11 +167,7 @@ class AwsAccount(Block):
 
     def put_plan(self, environment: str, plan_id: str, content: bytes) -> str:
         """Keep a saved plan, encrypted with the account's key (it may hold a secret), and answer with its S3 URL."""
-        key = _plan_key(environment, plan_id)
-        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
-        with self.translated(f"keeping plan {plan_id} of {environment}"):
-            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
-        return f"s3://{self.state_bucket}/{key}"
+        return self._put(_plan_key(environment, plan_id), content, f"keeping plan {plan_id} of {environment}")
 
     def read_plan(self, environment: str, plan_id: str) -> bytes:
         """A saved plan. PermanentError where it has expired or never was."""
@@ -163,6 +184,36 @@ class AwsAccount(Block):
         from blocks.aws_objects import delete_versions
 
         delete_versions(self, self.state_bucket, _plan_key(environment, plan_id))
+
+    def put_modules(self, digest: str, content: bytes) -> str:
+        """Keep an archive of Terraform modules, which environments were made with; its S3 URL."""
+        return self._put(_modules_key(digest), content, f"keeping modules {digest[:12]}")
+
+    def read_modules(self, digest: str) -> bytes:
+        """An archive of modules. PermanentError where it is gone."""
+        content = self._read(_modules_key(digest), f"reading modules {digest[:12]}")
+        if content is None:
+            raise PermanentError(
+                f"account {self.name}: the archived modules {digest[:12]} are not in the state bucket.",
+                "Restore that object, or let the environment use those of this version: `terrarium env upgrade NAME`.",
+            )
+        return content
+
+    @property
+    def place(self) -> str:
+        """What an environment is bound to: the kind of the endpoint, and the account's number."""
+        return f"{self.kind} {self.account_id}"
+
+    @property
+    def _external_id(self) -> str:
+        if not self.external_id_variable:
+            return ""
+        if not (external_id := os.environ.get(self.external_id_variable)):
+            raise PermanentError(
+                f"account {self.name}: its role asks for an external id, and {self.external_id_variable} is not set.",
+                "Give this process that environment variable, from the secret store of the machine it runs on.",
+            )
+        return external_id
 
     @property
     def _endpoint(self) -> str | None:
@@ -190,6 +241,12 @@ class AwsAccount(Block):
                 return False
         return True
 
+    def _put(self, key: str, content: bytes, what: str) -> str:
+        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
+        with self.translated(what):
+            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
+        return f"s3://{self.state_bucket}/{key}"
+
     def _read(self, key: str, what: str) -> bytes | None:
         from botocore.exceptions import ClientError
 
@@ -209,3 +266,7 @@ def state_key(environment: str) -> str:
 
 def _plan_key(environment: str, plan_id: str) -> str:
     return f"plans/{environment}/{plan_id}"
+
+
+def _modules_key(digest: str) -> str:
+    return f"modules/{digest}.tar.gz"

@@ -2,29 +2,27 @@
 
 Its output goes to a file that we read along, not to a pipe: when our process is killed a pipe breaks, Terraform dies
 of SIGPIPE at its next word, and its state is neither written nor unlocked. The file tells how far the child came.
-Invariant: the thread that starts a child waits for it. PR_SET_PDEATHSIG fires when the parent's *thread* ends, so that
-signal can only mean that the run is gone. Terraform gives up its state on a second interrupt, so nobody sends two.
+Invariant: Terraform gives up its state on a second interrupt, so nobody sends two. That is why a guard of its own, and
+not PR_SET_PDEATHSIG, interrupts the child of a run that is gone: the kernel sends that signal once for each thread that
+the child is handed to while a killed process ends (seen: two within 3 ms, and the state lost).
 """
 
-import ctypes
 import math
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO
 
-PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.1
-# Loaded before any fork: between fork and exec a child of a threaded parent must not take the loader's lock.
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+# It reads the child's process id, then waits: for a word that all is over, or for the end of the pipe, which is ours.
+GUARD = 'read -r pid || exit 0; read -r _ || kill -INT "$pid"'
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,15 @@ def run_child(
     """Run a command in its own session, give each line of its stdout to `on_line` as it comes, and wait for its end.
 
     Whatever interrupts the wait (a cancel, SIGTERM turned into an exception, a failing callback, OutOfTimeError) is
-    raised again after the child has had SIGINT and up to `grace_seconds` to end; then its group is killed. Keep the
-    grace below the time after which a supervisor kills us: that kill would be the child's second interrupt. Where our
-    process is killed, the kernel sends the child SIGINT (Linux). `on_start` gets the process id, `on_end` the exit
-    code, whatever happened between. `transcript` keeps the stdout; without one it goes to a file without a name.
+    raised again after the child has had SIGINT and up to `grace_seconds` to end; then its group is killed. Where our
+    process is killed, the child gets SIGINT. `on_start` gets the process id, `on_end` the exit code, whatever happened
+    between. `transcript` keeps the stdout; without one it goes to a file without a name.
     """
     deadline = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
     with (
         transcript.open("w+b") if transcript else tempfile.TemporaryFile(dir=folder) as out,
         tempfile.TemporaryFile(dir=folder) as err,
+        _Guard() as guard,
     ):
         process = subprocess.Popen(
             command,
@@ -72,29 +70,70 @@ def run_child(
             stdout=out,
             stderr=err,
             start_new_session=True,
-            preexec_fn=partial(_follow_parent, os.getpid()),
+            preexec_fn=_hear_interrupts,
         )
+        guard.watch(process.pid)
         lines = _Lines(out)
         try:
             on_start(process.pid)
             _wait(process, lines, on_line, deadline)
         except BaseException:
+            guard.dismiss()
             _interrupt(process, lines, on_line, grace_seconds)
             raise
         finally:
+            _kill_group_of_killed(process)
             on_end(process.returncode)
         err.seek(0)
         return Ended(process.returncode, err.read().decode(errors="replace"))
 
 
-def _follow_parent(parent_pid: int) -> None:
-    """In the child, before exec: SIGINT when the parent dies, deliverable whatever the parent blocks or ignores."""
+class _Guard:
+    """A shell that interrupts the child when our process is gone: it reads a pipe that ends with us."""
+
+    def __enter__(self) -> "_Guard":
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD],
+            cwd="/",
+            env={},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a signal to our group is none to it
+        )
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.dismiss()
+        self._shell.wait()
+
+    def watch(self, pid: int) -> None:
+        """From now on."""
+        self._tell(f"{pid}\n")
+
+    def dismiss(self) -> None:
+        """The child has ended, or we interrupt it ourselves; saying so twice is saying so once."""
+        if self._shell.stdin and not self._shell.stdin.closed:
+            self._tell("\n")
+            self._shell.stdin.close()
+
+    def _tell(self, line: str) -> None:
+        with suppress(BrokenPipeError):
+            assert self._shell.stdin is not None
+            os.write(self._shell.stdin.fileno(), line.encode())
+
+
+def _hear_interrupts() -> None:
+    """In the child, before exec: SIGINT is deliverable whatever the parent blocks or ignores."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if _LIBC is not None:
-        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-        if os.getppid() != parent_pid:  # it died before the call above: nothing has begun, so begin nothing
-            os._exit(128 + signal.SIGINT)
+
+
+def _kill_group_of_killed(process: "subprocess.Popen[bytes]") -> None:
+    """A child that a signal killed has told its own children nothing: Terraform's plugins would stay for ever."""
+    if process.returncode < 0:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(process: "subprocess.Popen[bytes]", lines: "_Lines", on_line: Callable[[str], None], deadline: float) -> None:

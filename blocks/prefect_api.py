@@ -29,6 +29,8 @@ STATUSES = {
     "CANCELLED": RunStatus.CANCELLED,
     "CRASHED": RunStatus.CRASHED,
 }
+#: States in which a run waits: for a slot, by Prefect's own name, and for an approval (tasks/approval.py).
+WAITING_NAMES = ("AwaitingConcurrencySlot", "AwaitingApproval")
 LIVE_STATES = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 #: The most that Prefect gives in one answer, and that we give in one.
@@ -74,6 +76,9 @@ class RunsApi(Protocol):
     def read_run(self, run_id: str) -> PrefectRun | None:
         """One run, None where Prefect knows none."""
 
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key, None where there is none."""
+
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those of the runs that Prefect knows, by id."""
 
@@ -85,6 +90,9 @@ class RunsApi(Protocol):
 
     def cancel_run(self, run_id: str) -> None:
         """Ask a run to stop; PermanentError where it has ended."""
+
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """When a run of a deployment last ended well; None where none ever did, or there is no such deployment."""
 
     def is_healthy(self) -> bool:
         """Prefect answers."""
@@ -108,10 +116,10 @@ class PrefectApi:
         """Start a run of a deployment; the same key gives the same run. PermanentError for an unknown deployment."""
         body = {"parameters": parameters, "idempotency_key": idempotency_key, "tags": sorted(tags)}
         path = f"/deployments/{self._find_deployment(deployment)}/create_flow_run"
-        found = self._call("POST", path, body)
+        found = self.call("POST", path, body)
         if found is None:  # `make up` registered it anew, under another id
             self._deployments.clear()
-            found = self._call("POST", f"/deployments/{self._find_deployment(deployment)}/create_flow_run", body)
+            found = self.call("POST", f"/deployments/{self._find_deployment(deployment)}/create_flow_run", body)
         return self._read(found)
 
     def _find_deployment(self, name: str) -> str:
@@ -127,27 +135,33 @@ class PrefectApi:
         return next((name for name, known_id in self._deployments.items() if known_id == deployment_id), None)
 
     def _read_deployments(self) -> None:
-        found = self._call("POST", "/deployments/filter", {"limit": 200}) or []
+        found = self.call("POST", "/deployments/filter", {"limit": 200}) or []
         self._deployments = {row["name"]: row["id"] for row in found}
 
     def read_run(self, run_id: str) -> PrefectRun | None:
         """One run, None where Prefect knows none, and for what is no id."""
-        found = self._call("GET", f"/flow_runs/{run_id}") if _is_id(run_id) else None
+        found = self.call("GET", f"/flow_runs/{run_id}") if _is_id(run_id) else None
         return self._read(found) if found else None
+
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key, None where there is none."""
+        wanted = {"flow_runs": {"idempotency_key": {"any_": [idempotency_key]}}, "limit": 1}
+        found = self.call("POST", "/flow_runs/filter", wanted)
+        return self._read(found[0]) if found else None
 
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those of the runs that Prefect knows, by id."""
         wanted = list(run_ids)
         if not wanted:
             return {}
-        found = self._call("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": wanted}}, "limit": len(wanted)})
+        found = self.call("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": wanted}}, "limit": len(wanted)})
         return {row["id"]: self._read(row) for row in found or []}
 
     def read_live_runs(self, now: datetime) -> list[PrefectRun]:
         """Runs that were due by `now` and have not ended, newest first, at most 200."""
         wanted = {"state": {"type": {"any_": LIVE_STATES}}, "expected_start_time": {"before_": now.isoformat()}}
         body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": 200}
-        return [self._read(row) for row in self._call("POST", "/flow_runs/filter", body) or []]
+        return [self._read(row) for row in self.call("POST", "/flow_runs/filter", body) or []]
 
     def read_logs(self, run_id: str, after: datetime | None = None) -> list[PrefectLog]:
         """Log lines at or after a time, oldest first, at most 2000."""
@@ -157,7 +171,7 @@ class PrefectApi:
         lines: list[PrefectLog] = []
         while len(lines) < LOG_LIMIT:
             body = {"logs": wanted, "sort": "TIMESTAMP_ASC", "limit": PAGE_LIMIT, "offset": len(lines)}
-            page = self._call("POST", "/logs/filter", body) or []
+            page = self.call("POST", "/logs/filter", body) or []
             lines += [_read_log(row) for row in page]
             if len(page) < PAGE_LIMIT:
                 break
@@ -166,12 +180,23 @@ class PrefectApi:
     def cancel_run(self, run_id: str) -> None:
         """Ask a run to stop; PermanentError where it has ended, or Prefect has no such run."""
         body = {"state": {"type": "CANCELLING", "name": "Cancelling", "message": "Cancelled from the console."}}
-        found = self._call("POST", f"/flow_runs/{run_id}/set_state", body)
+        found = self.call("POST", f"/flow_runs/{run_id}/set_state", body)
         if found is None:
             raise PermanentError(f"Prefect knows no run {run_id}.", "`terrarium runs list` shows the runs.")
         if found["status"] != "ACCEPT" and (found.get("state") or {}).get("type") != "CANCELLED":
             reason = (found.get("details") or {}).get("reason") or found["status"].lower()
             raise PermanentError(f"Run {run_id} cannot be cancelled: {reason}.", f"See `terrarium runs show {run_id}`.")
+
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """When a run of a deployment last ended well; None where none ever did, or there is no such deployment."""
+        body = {
+            "deployments": {"name": {"any_": [deployment]}},
+            "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+            "sort": "END_TIME_DESC",
+            "limit": 1,
+        }
+        found = self.call("POST", "/flow_runs/filter", body) or []
+        return self._read(found[0]).finished_at if found else None
 
     def is_healthy(self) -> bool:
         """Prefect answers, now: no second try."""
@@ -180,7 +205,7 @@ class PrefectApi:
         except httpx.HTTPError:
             return False
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """The JSON answer, None for 404; TemporaryError once the patience is over, PermanentError for a refusal."""
         tries = Retrying(
             retry=retry_if_exception_type(TemporaryError),
@@ -204,7 +229,7 @@ class PrefectApi:
                 f"Prefect refused {method} {path}: HTTP {answer.status_code} {answer.text[:500]}",
                 "Run `make up`, so that Prefect, its deployments and the console are of one version.",
             )
-        return answer.json()
+        return answer.json() if answer.content else {}
 
     def _unavailable(self, reason: str) -> TemporaryError:
         return TemporaryError(
@@ -214,7 +239,7 @@ class PrefectApi:
     def _read(self, row: dict[str, Any]) -> PrefectRun:
         state = row.get("state") or {}
         status = STATUSES[row.get("state_type") or "SCHEDULED"]
-        is_waiting = row.get("state_name") == "AwaitingConcurrencySlot"
+        is_waiting = row.get("state_name") in WAITING_NAMES
         return PrefectRun(
             run_id=row["id"],
             deployment=self._name_deployment(row.get("deployment_id")),
@@ -230,8 +255,13 @@ class PrefectApi:
 
 def open_prefect(url: str) -> PrefectApi:
     """The API at a URL, with the user and password in Prefect's own variable where its server asks for one."""
+    return PrefectApi(url, auth=read_auth())
+
+
+def read_auth() -> tuple[str, str] | None:
+    """User and password of this process for Prefect; None where it asks for none."""
     user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
-    return PrefectApi(url, auth=(user, password) if password else None)
+    return (user, password) if password else None
 
 
 def _is_id(text: str) -> bool:

@@ -5,7 +5,7 @@ Every attribute has a default, and its description tells the unit and the reason
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -60,6 +60,51 @@ class Settings(BaseSettings):
             "`make up`, which gives the URL to the processes it starts."
         ),
     )
+    ledger_owner_url: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "SQLAlchemy URL of the ledger for its owner. Only `python -m deployments migrate` reads it, in a stack "
+            "that is not `make up`'s own: no process that runs flows or answers people should have it."
+        ),
+    )
+    prefect_server_url: str = Field(
+        default="",
+        description=(
+            "URL without a path, like http://prefect:4200. Where our processes reach Prefect's server, when it is on "
+            "another host than they are. Empty: `host` and `prefect_port`."
+        ),
+    )
+    ledger_name: str = Field(
+        default="terrarium",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description=(
+            "Word. What a vault keeps the anchors and backups of this ledger under: two stacks that share an account "
+            "need two names, and so does a ledger that goes on from an older backup."
+        ),
+    )
+    vault_account: str = Field(
+        default="production",
+        description="Name of an account. Whose vault holds the anchors of the chain and backups of the control plane.",
+    )
+    upgrade_dumps_kept: int = Field(
+        default=5,
+        ge=1,
+        description="Count. Dumps of the ledger that `make up` keeps from before its migrations, the newest ones.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description=(
+            "text or json. How servers and flows write their logs: json is a line for each record, with run, "
+            "environment and step, for what collects logs."
+        ),
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        description=(
+            "URL, such as http://localhost:4318. Where traces of runs are sent by OTLP over HTTP. Empty: no tracing, "
+            "and nothing of OpenTelemetry's is imported."
+        ),
+    )
     prefect_has_password: bool = Field(
         default=False,
         description=(
@@ -101,6 +146,22 @@ class Settings(BaseSettings):
             "usual places for third-party software are searched; where there is none, the registry is asked."
         ),
     )
+    heartbeat_seconds: float = Field(
+        default=10,
+        gt=0,
+        description=(
+            "Seconds. How often a run says that it lives. A run whose process cannot be proved dead from here, such as "
+            "one on another machine, is reported once it has been silent for six of them."
+        ),
+    )
+    lease_wait_minutes: float = Field(
+        default=30,
+        ge=0,
+        description=(
+            "Minutes. How long a run waits for another one that changes the same environment, before it is refused: "
+            "longer than most applies take."
+        ),
+    )
     start_timeout_seconds: float = Field(
         default=180,
         gt=0,
@@ -117,6 +178,39 @@ class Settings(BaseSettings):
             "still waits for what it has begun and writes its state."
         ),
     )
+    token_file: CheckoutPath | None = Field(
+        default=None,
+        description=(
+            "File with the token that the command line brings to the API. Unset: the one that `make up` made, in the "
+            "state folder."
+        ),
+    )
+    api_body_kib: int = Field(
+        default=1024,
+        gt=0,
+        description="KiB. The largest body that the API reads: a specification has at most 200.",
+    )
+    api_calls_per_minute: int = Field(
+        default=6000,
+        gt=0,
+        description=(
+            "Calls. How many a token may make in a minute, and an address without a valid one. A waiting command asks "
+            "twice a second, so this is for 50 of them."
+        ),
+    )
+    approval_hours: float = Field(
+        default=24,
+        gt=0,
+        description="Hours. How long an approval counts; never longer than the plan that it is for.",
+    )
+    approval_wait_minutes: float = Field(
+        default=60,
+        gt=0,
+        description=(
+            "Minutes. How long a run waits for its plan to be approved: it keeps a process meanwhile, and its "
+            "environment from other changes."
+        ),
+    )
     log_size_mib: int = Field(
         default=10,
         gt=0,
@@ -131,7 +225,7 @@ class Settings(BaseSettings):
     @property
     def prefect_api_url(self) -> str:
         """Where a Prefect client finds the server: the value of PREFECT_API_URL."""
-        return f"{self.prefect_url}/api"
+        return f"{self.prefect_server_url.rstrip('/') or self.prefect_url}/api"
 
     @property
     def emulator_url(self) -> str:

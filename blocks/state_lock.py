@@ -2,18 +2,16 @@
 
 Terraform's lock names user and host, no process. So the run that drives Terraform writes the missing half down. Proof:
 
-1. Terraform's stream shows a resource (`refresh_start`, `planned_change`, …) only while it holds the lock, and there is
-   one lock. What stands in the state bucket at that moment, created between the child's start and that message, is
-   the child's; its ID is written with the child's process id, start time, boot, process namespace and machine to a
-   file of this stack (`<holders folder>/<lock id>.json`), and removed when Terraform has ended by itself.
-2. A lock is broken only where such a file names its ID, and that process is gone: its machine has booted since, or it
+1. Terraform writes the ID of a lock into its own log before it takes it, and each child has a log of its own
+   (`<holders folder>/<child>.log`). Beside it stands which process the child is: its id, start time, boot, process
+   namespace and machine (`<child>.json`). Both are removed when Terraform has ended and released its lock.
+2. A lock is broken only where such a log names its ID, and that process is gone: its machine has booted since, or it
    ran in our process namespace and no process has its id and start time. A pid of another container proves nothing.
-
-A holder that died before its first resource line was never written down: it is reported, with the way out.
 """
 
 import os
 import re
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -25,7 +23,6 @@ from pydantic import BaseModel, ConfigDict
 from domain.errors import TemporaryError, TerrariumError
 
 RETRY_SECONDS = 15.0
-HELD_TYPES = frozenset({"refresh_start", "resource_drift", "planned_change", "apply_start"})
 _FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -141,52 +138,72 @@ def _read_machine_id() -> str:
 
 
 class LockRecorder:
-    """Writes down which of our processes holds which lock. `read_lock` gives what stands in the state bucket."""
+    """Which of our processes took which lock. `read_lock` gives what stands in the state bucket.
+
+    A child has `environment` in its own, so that it tells in its log which locks it takes.
+    """
 
     def __init__(self, folder: Path, read_lock: Callable[[], LockHolder | None]) -> None:
         self._folder = folder
         self._read_lock = read_lock
-        self._process: HolderProcess | None = None
-        self._started_at = datetime.now(UTC)
-        self._lock_id = ""
+        self._log = folder / "none.log"
 
-    def begin(self) -> None:
-        """A Terraform child is about to be started."""
-        self._process, self._started_at, self._lock_id = None, datetime.now(UTC), ""
+    def begin(self) -> dict[str, str]:
+        """A Terraform child is about to be started; the variables that it needs for it."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._log = self._folder / f"{uuid.uuid4().hex}.log"
+        return {"TF_LOG_CORE": "INFO", "TF_LOG_PATH": str(self._log.absolute())}
 
     def start(self, pid: int) -> None:
         """The child has been started."""
-        self._process = identify_process(pid)
-
-    def observe(self, message: dict[str, Any]) -> None:
-        """One message of its stream; a lock that cannot be read or attributed is left unrecorded."""
-        if self._lock_id or self._process is None or message.get("type") not in HELD_TYPES:
-            return
-        with suppress(TerrariumError, ValueError, KeyError):
-            holder = self._read_lock()
-            shown_at = _read_time(message["@timestamp"])
-            if holder and self._started_at <= holder.created_at <= shown_at and not is_provably_dead(self._process):
-                self._lock_id = holder.id
-                self._folder.mkdir(parents=True, exist_ok=True)
-                self._path(holder.id).write_text(self._process.model_dump_json())
-                return
-        self._process = None  # one try: a lock read later may be somebody else's
+        if process := identify_process(pid):
+            self._log.with_suffix(".json").write_text(process.model_dump_json())
 
     def finish(self, returncode: int) -> None:
-        """The child has ended; by itself, so it has released its lock, or killed by a signal (negative)."""
-        if self._lock_id and returncode >= 0:
-            self._path(self._lock_id).unlink(missing_ok=True)
+        """The child has ended. Whether it released its lock is asked: killed, or without S3, it could not."""
+        if returncode == 0 or not self._is_held():
+            _remove(self._log)
+
+    def _is_held(self) -> bool:
+        if "lock.id=" not in _read_log(self._log):
+            return False
+        try:
+            holder = self._read_lock()
+        except (TerrariumError, ValueError, KeyError):
+            return True
+        return holder is not None and _names(self._log, holder.id)
 
     def is_dead(self, lock_id: str) -> bool:
-        """Whether this lock's holder is a process of this stack that is provably dead."""
+        """Whether this lock was taken by a process of this stack that is provably dead."""
+        log = self._find_log(lock_id)
         try:
-            return is_provably_dead(HolderProcess.model_validate_json(self._path(lock_id).read_text()))
+            return log is not None and is_provably_dead(
+                HolderProcess.model_validate_json(log.with_suffix(".json").read_text())
+            )
         except (OSError, ValueError):
             return False
 
     def forget(self, lock_id: str) -> None:
         """The lock is gone."""
-        self._path(lock_id).unlink(missing_ok=True)
+        if log := self._find_log(lock_id):
+            _remove(log)
 
-    def _path(self, lock_id: str) -> Path:
-        return self._folder / f"{Path(lock_id).name}.json"
+    def _find_log(self, lock_id: str) -> Path | None:
+        return next((log for log in self._folder.glob("*.log") if _names(log, lock_id)), None)
+
+
+def _names(log: Path, lock_id: str) -> bool:
+    """Terraform's own words for a lock that it takes; the id is a UUID that this process made up."""
+    return bool(re.search(rf"tf_backend\.lock\.id=\"?{re.escape(lock_id)}\b", _read_log(log)))
+
+
+def _read_log(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _remove(log: Path) -> None:
+    for path in (log, log.with_suffix(".json")):
+        path.unlink(missing_ok=True)

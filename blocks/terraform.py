@@ -33,6 +33,7 @@ OnEvent = Callable[[Message], None]
 GRACE_SECONDS = 60.0
 CLI_CONFIG = "terraform.rc"
 RESCUED_STATE = "errored.tfstate"
+NOT_TO_IMPORT = ("Resource already managed by Terraform", "Cannot import non-existent remote object")
 
 
 class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-terraform has no types
@@ -115,6 +116,11 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
         )
         return read_plan(messages, has_changes=returncode == 2)
 
+    def show(self, plan_file: Path) -> list[dict[str, Any]]:
+        """The `resource_changes` of a saved plan, with their values. Costs 2.5 s: it starts the provider again."""
+        shown = json.loads(self._read("show", str(plan_file.absolute()), json=IsFlagged))
+        return list(shown.get("resource_changes", ()))
+
     def apply(self, plan_file: Path, on_event: OnEvent | None = None) -> ApplyOutcome:
         """Apply a saved plan; `on_event` gets each message of the stream while it runs.
 
@@ -141,6 +147,20 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
     def pull_state(self) -> dict[str, Any]:
         """The state as Terraform keeps it; empty where there is none yet."""
         return dict(json.loads(self._read("state pull") or "{}"))
+
+    def push_state(self, path: Path) -> None:
+        """Put a state that could not be written into the bucket, and remove its file.
+
+        Terraform itself compares lineage and serial: PermanentError where the bucket has another or a newer state.
+        """
+        self._read("state push", str(path.absolute()))
+        path.unlink()
+
+    def import_resource(self, address: str, resource_id: str) -> None:
+        """Take what exists into the state; what the state has already, and what is not there, is left as it is."""
+        returncode, _, stderr = self.cmd("import", address, resource_id, input=False, no_color=IsFlagged)
+        if returncode and not any(words in stderr for words in NOT_TO_IMPORT):
+            self._fail("import", [], stderr)
 
     def break_lock(self, lock_id: str) -> None:
         """Remove the lock of a holder that is provably a dead process of this stack (blocks/state_lock.py).
@@ -175,12 +195,12 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
 
         command = self.generate_cmd_string(cmd, *args, **options)
         locks = self._locks
-        locks.begin()
+        telling = locks.begin()
         try:
             ended = run_child(
                 command,
                 folder=self.folder,
-                environment=self._environment,
+                environment={**self._environment, **telling},
                 on_line=keep,
                 on_start=locks.start,
                 on_end=locks.finish,
@@ -205,7 +225,6 @@ class Terraform(python_terraform.Terraform):  # type: ignore[misc]  # python-ter
             if message is None:
                 return
             messages.append(message)
-            self._locks.observe(message)
             if on_event:
                 on_event(message)
 
@@ -238,7 +257,7 @@ def refuse_rescued_state(label: str, folder: Path) -> None:
     for path in folder.rglob(RESCUED_STATE):
         raise PermanentError(
             f"{label}: an earlier apply could not write its state; it is kept in {path}.",
-            f"In {path.parent}: `terraform state push {RESCUED_STATE}`, then remove that file and run again.",
+            "Run it again, on this machine: the next run puts that state into the bucket first.",
         )
 
 

@@ -5,108 +5,75 @@ Routes are plain functions, so FastAPI runs each on a thread and a slow database
 
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
+from fastapi import Depends, FastAPI
 
-from console.auth import UnauthorizedError, authorize, read_token_hash
-from console.contract import ErrorAnswer, ErrorKind, Fault, Problem
-from console.routes import environments, runs, status
-from console.routes.requests import RefusedRunError
-from console.sources import Sources, UnknownError
-from domain.errors import PermanentError, RefusedError, TemporaryError, TerrariumError
-from domain.spec_fault import SpecError
+from blocks.settings import Settings, read_settings
+from console.auth import read_bearer
+from console.contract import ErrorAnswer
+from console.errors import add_error_answers
+from console.gate import Gate
+from console.limiter import Limiter
+from console.routes import accounts, environments, evidence, holds, metrics, plans, runs, status, tokens
+from console.sources import Sources
+from domain.evidence import Anchor
 
-#: Errors from the most to the least particular, with their kind and HTTP status.
-KINDS: tuple[tuple[type[TerrariumError], ErrorKind, int], ...] = (
-    (UnauthorizedError, "unauthorized", 401),
-    (UnknownError, "unknown", 404),
-    (SpecError, "broken_spec", 422),
-    (RefusedError, "refused", 409),
-    (TemporaryError, "unavailable", 503),
-    (PermanentError, "conflict", 409),
-)
-ERROR_CODES: dict[int | str, dict[str, Any]] = {code: {"model": ErrorAnswer} for code in (401, 404, 409, 422, 500, 503)}
+#: What every address may answer; 401, 403, 413 and 429 come before a route is reached.
+ERROR_CODES: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 409, 413, 422, 429, 500, 503)
+}
 
 
-def create_app(sources: Sources | None = None, token_hash: bytes | None = None) -> FastAPI:
+def create_app(sources: Sources | None = None, settings: Settings | None = None) -> FastAPI:
     """The application; what is not given is opened as the settings say."""
+    settings = settings or read_settings()
+    sources = sources or _open_sources(settings)
     # No /docs: its page loads scripts from elsewhere.
     app = FastAPI(
         title="Terrarium",
         description="Environments from one YAML file: made, watched and removed by Prefect flows.",
         docs_url=None,
         redoc_url=None,
-        dependencies=[Depends(authorize)],
         responses=ERROR_CODES,
     )
-    app.state.sources = sources or _open_sources()
-    app.state.token_hash = token_hash or _read_own_token()
-    for router in (environments.router, runs.router, status.router):
-        app.include_router(router)
-    app.add_exception_handler(TerrariumError, _answer_error)
-    app.add_exception_handler(RequestValidationError, _answer_bad_request)
-    app.add_exception_handler(HTTPException, _answer_http_error)
-    app.add_exception_handler(Exception, _answer_surprise)
+    app.state.sources = sources
+    app.add_middleware(
+        Gate, sources=sources, limiter=Limiter(settings.api_calls_per_minute), body_bytes=settings.api_body_kib * 1024
+    )
+    for module in (environments, holds, runs, plans, accounts, tokens, status, evidence, metrics):
+        app.include_router(module.router, dependencies=[Depends(read_bearer)])
+    app.include_router(status.open_router)
+    add_error_answers(app)
     return app
 
 
-def _open_sources() -> Sources:
+def _open_sources(settings: Settings) -> Sources:
+    from blocks.account_blocks import AccountBlocks
     from blocks.environment_files import FOLDER
     from blocks.ledger import open_ledger
+    from blocks.logs import write_json
     from blocks.prefect_api import open_prefect
-    from blocks.settings import read_settings
 
-    settings = read_settings()
+    prefect = open_prefect(settings.prefect_api_url)
+    if settings.log_format == "json":
+        write_json()
     return Sources(
         ledger=open_ledger(settings.ledger_url.get_secret_value()),
-        prefect=open_prefect(settings.prefect_api_url),
+        prefect=prefect,
+        accounts=AccountBlocks(prefect),
         prefect_url=settings.prefect_url,
         environments_dir=FOLDER,
+        approval_hours=settings.approval_hours,
+        list_anchors=_list_anchors,
     )
 
 
-def _read_own_token() -> bytes:
+def _list_anchors() -> list[Anchor]:
+    """The anchors in the vault. Importing what asks AWS takes a second, so only who wants them waits for it."""
+    from blocks.prefect_api import read_auth
     from blocks.settings import read_settings
+    from blocks.vault import find_account, list_anchors
 
-    return read_token_hash(read_settings().state_dir / "token")
-
-
-def _answer_error(_: Request, error: Exception) -> JSONResponse:
-    """Every error of ours in the one shape, with the status that its kind asks for."""
-    assert isinstance(error, TerrariumError)
-    kind, status_code = next((kind, code) for type_, kind, code in KINDS if isinstance(error, type_))
-    faults = [Fault(**fault._asdict()) for fault in error.faults] if isinstance(error, SpecError) else []
-    answer = ErrorAnswer(
-        error=Problem(kind=kind, summary=error.summary, resolution=error.resolution, faults=faults),
-        run=error.run if isinstance(error, RefusedRunError) else None,
+    settings = read_settings()
+    return list_anchors(
+        find_account(settings.prefect_api_url, settings.vault_account, read_auth()), settings.ledger_name
     )
-    headers = {"WWW-Authenticate": "Bearer"} if kind == "unauthorized" else {}
-    return JSONResponse(answer.to_json(), status_code, headers=headers)
-
-
-def _answer_bad_request(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    places = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-    return _answer_plainly(422, "bad_request", f"The request is not what this address takes: {'; '.join(places)}.")
-
-
-def _answer_http_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    kind: ErrorKind = "unknown" if error.status_code == 404 else "bad_request"
-    return _answer_plainly(error.status_code, kind, f"{error.detail}.")
-
-
-def _answer_surprise(_: Request, error: Exception) -> JSONResponse:
-    """A fault of ours. Its text may hold anything, so only its type is told; the log of the API has the rest."""
-    summary = f"The API failed: {type(error).__name__}."
-    problem = Problem(
-        kind="failed", summary=summary, resolution="Read the log of the api in the state folder, logs/api.log."
-    )
-    return JSONResponse(ErrorAnswer(error=problem).to_json(), 500)
-
-
-def _answer_plainly(status_code: int, kind: ErrorKind, summary: str) -> JSONResponse:
-    problem = Problem(kind=kind, summary=summary, resolution="See /openapi.json for what there is.")
-    return JSONResponse(ErrorAnswer(error=problem).to_json(), status_code)

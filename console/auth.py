@@ -1,50 +1,67 @@
-"""Who may ask the API: the holder of the one token that `make up` makes. What is not in OPEN_PATHS is denied."""
+"""Who asks: a call brings a named token, and the ledger says whose it is, with which role, and until when."""
 
-import hashlib
-import hmac
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
-from domain.errors import PermanentError
+from console.access import list_roles
+from console.sources import Sources, UnknownError
+from domain.access import Caller, hash_token, identify, refuse_role
+from domain.errors import PermanentError, RefusedError
 
-#: What anybody may read: whether the API lives, and what it can do.
-OPEN_PATHS = ("/health", "/openapi.json")
-#: The actor of everything that the one token asks for.
-ACTOR = "operator"
+#: For the document of the API alone: console/gate.py has read the token before a route is reached.
+read_bearer = HTTPBearer(auto_error=False, description="A token of `terrarium token create`, or the one of `make up`.")
 
-_read_bearer = HTTPBearer(auto_error=False, description="The token in the state folder, made by `make up`.")
+SEE_DOCUMENT = "See /openapi.json for what there is."
 
 
 class UnauthorizedError(PermanentError):
-    """No token, or a wrong one."""
+    """No token, or one that is unknown, revoked or over."""
 
 
-def hash_token(token: str) -> bytes:
-    """What the process keeps of a token."""
-    return hashlib.sha256(token.encode()).digest()
+class ForbiddenError(RefusedError):
+    """A token whose role is too small."""
 
 
-def read_token_hash(token_file: Path) -> bytes:
-    """The hash of the token in a file. PermanentError where the file is missing or holds no token of any length."""
-    try:
-        token = token_file.read_text().strip()
-    except OSError as error:
-        raise PermanentError(
-            f"The API has no token: {token_file} cannot be read.", "Run `make up`, which makes it."
-        ) from error
-    if len(token) < 32:
-        raise PermanentError(f"The token in {token_file} is too short.", "Remove the file and run `make up`.")
-    return hash_token(token)
+class WrongMethodError(PermanentError):
+    """An address that does not know the method; `allowed` are those that it knows."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(f"This address knows {', '.join(allowed)}, nothing else.", SEE_DOCUMENT)
+        self.allowed = allowed
 
 
-def authorize(request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_read_bearer)]) -> None:
-    """Let a request through that is open or brings the token; UnauthorizedError for every other one."""
-    if request.url.path in OPEN_PATHS:
-        return
-    if bearer is None or not hmac.compare_digest(hash_token(bearer.credentials), request.app.state.token_hash):
+def authenticate(sources: Sources, authorization: str) -> Caller:
+    """Who brings this `Authorization` header; UnauthorizedError where nobody does. The ledger is asked every time:
+    a revocation holds from the next call on."""
+    scheme, _, token = authorization.partition(" ")
+    found = sources.ledger.find_token(hash_token(token)) if scheme.lower() == "bearer" and token else None
+    caller = identify(found, sources.read_clock())
+    if caller is None:
         raise UnauthorizedError(
-            "This address needs the token.", "Send `Authorization: Bearer TOKEN`, with the token in the state folder."
+            "This address needs a token, and one that is neither revoked nor over.",
+            "Send `Authorization: Bearer TOKEN`. `make up` writes the first one; administrators give others.",
         )
+    return caller
+
+
+def authorize(caller: Caller, method: str, path: str) -> None:
+    """ForbiddenError for a role that is too small; UnknownError and WrongMethodError for what is not in the table."""
+    roles = list_roles(path)
+    if not roles:
+        raise UnknownError("There is no such address.", SEE_DOCUMENT)
+    if method not in roles:
+        raise WrongMethodError(sorted(roles))
+    try:
+        refuse_role(caller, roles[method])
+    except RefusedError as refusal:
+        raise ForbiddenError(refusal.summary, refusal.resolution) from refusal
+
+
+def _give_caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+Asker = Annotated[Caller, Depends(_give_caller)]

@@ -4,7 +4,7 @@ A field may be added; none is renamed or removed without a note in the changelog
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,8 +13,9 @@ from domain.quantity import Minutes
 from domain.status import EnvironmentStatus, RunStatus
 
 ErrorKind = Literal[
-    "broken_spec", "refused", "unknown", "conflict", "unavailable", "unauthorized", "bad_request", "failed"
-]
+    "broken_spec", "refused", "unknown", "conflict", "unavailable", "unauthorized", "forbidden", "bad_request",
+    "too_large", "too_many", "failed",
+]  # fmt: skip
 
 
 class Answer(BaseModel):
@@ -117,6 +118,15 @@ class Leftover(Answer):
     stays: str
 
 
+class Hold(Answer):
+    """Who keeps an environment as it is, why and until when."""
+
+    environment: str
+    holder: str
+    reason: str
+    expires_at: datetime
+
+
 class EnvironmentDetail(Answer):
     """One environment with its resolved spec, its last runs, and what a teardown would leave."""
 
@@ -125,6 +135,7 @@ class EnvironmentDetail(Answer):
     leftovers: list[Leftover]
     is_protected: bool
     runs: list[Run]
+    hold: Hold | None = None
 
 
 class Difference(Answer):
@@ -222,6 +233,14 @@ class Diagnosis(Answer):
     findings: list[Check]
 
 
+Replaceable = Annotated[list[Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]], Field(max_length=50)]
+REPLACE: Any = Field(
+    default=[],
+    description="Addresses that hold data and may be replaced, destroyed or made smaller.",
+    examples=[["module.database[0].aws_db_instance.this"]],
+)
+
+
 class SpecRequest(BaseModel):
     """An environment's file as text; its class is read from `environments/classes` of the API's checkout."""
 
@@ -234,6 +253,15 @@ class SpecRequest(BaseModel):
         default="environment.yaml", max_length=500, description="The name that faults are told with."
     )
     plan_only: bool = Field(default=False, description="Show what would change, and change nothing.")
+    replace: Replaceable = REPLACE
+
+
+class PlanRequest(BaseModel):
+    """Show what applying the newest spec would change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upgrade: bool = Field(default=False, description="With the Terraform modules of this version of Terrarium.")
 
 
 class ApplyRequest(BaseModel):
@@ -241,7 +269,14 @@ class ApplyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    plan_id: str | None = Field(default=None, max_length=100)
+    plan_id: str | None = Field(
+        default=None,
+        max_length=100,
+        pattern=r"^[^\x00]*$",
+        examples=["9f2c41d08a7b"],
+        description="Of a plan run.",
+    )
+    replace: Replaceable = REPLACE
 
 
 class ExtendRequest(BaseModel):
@@ -249,5 +284,15 @@ class ExtendRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    duration: Minutes = Field(examples=["8h"], description="Minutes, hours or days: 30m, 8h, 2d.")
-    reason: str = Field(default="", max_length=1000)
+    duration: Minutes = Field(le=525_600, examples=["8h"], description="30m, 8h, 2d; at most 365d.")
+    reason: str = Field(default="", max_length=1000, pattern=r"^[^\x00]*$", examples=["a demo on Friday"])
+
+
+class UnlockRequest(BaseModel):
+    """Why the run that holds an environment is known to be dead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(
+        min_length=1, max_length=1000, pattern=r"^[^\x00]*$", examples=["node ip-10-0-1-7 was terminated"]
+    )

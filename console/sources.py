@@ -9,10 +9,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from blocks.account_blocks import AccountsApi
 from blocks.environment_files import read_classes
 from blocks.ledger import Ledger
 from blocks.prefect_api import RunsApi
 from domain.errors import PermanentError
+from domain.evidence import Anchor
 from domain.progress import Event
 from domain.spec import EnvironmentSpec
 from domain.spec_file import resolve_spec
@@ -29,13 +31,19 @@ def _read_clock() -> datetime:
 
 @dataclass(frozen=True)
 class Sources:
-    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes."""
+    """`prefect_url` is where a browser finds Prefect; `environments_dir` holds the files and their classes.
+
+    `approval_hours` is how long an approval counts. `list_anchors` asks the vault, which may be away.
+    """
 
     ledger: Ledger
     prefect: RunsApi
+    accounts: AccountsApi
     prefect_url: str
     environments_dir: Path
+    approval_hours: float = 24
     read_clock: Callable[[], datetime] = field(default=_read_clock)
+    list_anchors: Callable[[], Sequence[Anchor]] = field(default=tuple)
 
     def read_history(self, cloud: str, operation: Operation) -> Sequence[Sequence[Event]]:
         """Streams of earlier runs, read once a minute: a face asks for the progress of a run twice a second."""

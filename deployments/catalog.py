@@ -39,4 +39,21 @@ DEPLOYMENTS = (
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
         schedule=Cron("* * * * *"),
     ),
+    Deployed(
+        name="sweep",
+        entrypoint="flows.sweep.sweep_runs",
+        description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
+        schedule=Cron("* * * * *"),
+    ),
+    Deployed(
+        name="anchor",
+        entrypoint="flows.evidence.anchor_evidence",
+        description="Write the head of the chain of evidence into the vault, where something was recorded since.",
+        schedule=Cron("0 * * * *"),
+    ),
+    Deployed(
+        name="bootstrap",
+        entrypoint="flows.account.bootstrap_account",
+        description="Make what an account needs before its first environment: buckets, key, role. Give its name.",
+    ),
 )

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 GENESIS = "0" * 64
 
+Fault = Literal["altered", "removed", "reordered", "added"]
+
 
 def canonical_json(value: Any) -> str:
     """One text for equal values: keys sorted, no spaces, times in UTC with microseconds; ValueError for NaN."""
@@ -65,12 +67,16 @@ class Event(BaseModel):
 
 
 class Link(BaseModel):
-    """An event and the digest of its record as it is now; None where the record is gone."""
+    """An event and the digest of its record as it is now; None where the record is gone.
+
+    `strays` are the kinds of records that carry the event's number, or one that no event has, without being its record.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     event: Event
     record_sha256: str | None
+    strays: tuple[str, ...] = ()
 
 
 class ChainBreak(BaseModel):
@@ -80,7 +86,7 @@ class ChainBreak(BaseModel):
 
     seq: int
     kind: str
-    fault: Literal["altered", "removed", "reordered"]
+    fault: Fault
     detail: str
 
 
@@ -124,6 +130,9 @@ def _find_fault(link: Link, before: Event | None, rest: Iterator[Link]) -> Chain
         return _break(event, "removed", "the event stands, its record is gone")
     if link.record_sha256 != event.inputs_sha256:
         return _break(event, "altered", "its record is not the one that the event was written for")
+    if link.strays:
+        added = ", ".join(link.strays)
+        return _break(event, "added", f"a record that no event was written for stands beside it: {added}")
     return None
 
 
@@ -136,5 +145,5 @@ def _find_misplaced(event: Event, expected_seq: int, rest: Iterator[Link]) -> Ch
     return ChainBreak(seq=expected_seq, kind="", fault="removed", detail=f"event {event.seq} stands in its place")
 
 
-def _break(event: Event, fault: Literal["altered", "removed", "reordered"], detail: str) -> ChainBreak:
+def _break(event: Event, fault: Fault, detail: str) -> ChainBreak:
     return ChainBreak(seq=event.seq, kind=event.kind, fault=fault, detail=detail)

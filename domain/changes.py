@@ -24,8 +24,22 @@ class Counts(BaseModel):
         return not (self.add or self.change or self.destroy)
 
 
+class AttributeChange(BaseModel):
+    """One attribute of a resource before and after, as text; what is sensitive is `(sensitive)`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    before: str
+    after: str
+    forces_replacement: bool = False
+
+
 class Change(BaseModel):
-    """One resource that a plan touches. `reason` is Terraform's action reason, empty where it gives none."""
+    """One resource that a plan touches. `reason` is Terraform's action reason, empty where it gives none.
+
+    `differences` are attributes that a change or a replacement is made for.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,14 +47,16 @@ class Change(BaseModel):
     resource_type: str
     action: Action
     reason: str = ""
+    differences: tuple[AttributeChange, ...] = ()
 
 
 class Changes(BaseModel):
-    """All resources that a plan touches, by address."""
+    """All resources that a plan touches, by address, and the digest of the Terraform modules it was made with."""
 
     model_config = ConfigDict(frozen=True)
 
     items: tuple[Change, ...] = ()
+    modules: str = ""
 
     @property
     def counts(self) -> Counts:

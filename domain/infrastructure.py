@@ -12,8 +12,11 @@ from domain.spec import EnvironmentSpec
 Variables = dict[str, Any]
 
 
-class Account(BaseModel):
-    """Where a stack is made: the account's number, the role to assume ("" for the ambient identity), its buckets."""
+class StackAccount(BaseModel):
+    """Where a stack is made: the account's number, the role to assume ("" for the ambient identity), its buckets.
+
+    `session_name` is what the account's audit log calls us.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,9 +24,11 @@ class Account(BaseModel):
     role_arn: str
     state_bucket: str
     vault_bucket: str
+    session_name: str = "terrarium"
+    external_id: str = ""
 
 
-def terraform_inputs(spec: EnvironmentSpec, generation: int, origin_run_id: str, account: Account) -> Variables:
+def terraform_inputs(spec: EnvironmentSpec, generation: int, origin_run_id: str, account: StackAccount) -> Variables:
     """The content of terraform.tfvars.json: every variable of the contract, absent parts as null.
 
     `generation` counts the lives of the environment, from 1; `origin_run_id` is the run that began this one.

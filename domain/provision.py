@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from domain.changes import Changes
+from domain.data_losses import refuse_data_losses
 from domain.errors import RefusedError
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
@@ -22,12 +23,18 @@ KEPT_REPORT = "A report of what happened stays true after a failure."
 
 
 class Observed(BaseModel):
-    """What an environment is before the run: what Terraform would change, and whether it is `ready` now."""
+    """What an environment is before the run: what Terraform would change, and whether it is `ready` now.
+
+    `pinned` is the digest of the modules that it keeps, None before its first apply; `named` are the addresses that a
+    person said may lose their data.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     changes: Changes
     is_ready: bool
+    pinned: str | None = None
+    named: frozenset[str] = frozenset()
 
 
 class ProvisionPlan(BaseModel):
@@ -39,10 +46,9 @@ class ProvisionPlan(BaseModel):
     steps: tuple[Step, ...]
 
 
-def decide_plan_run(spec: EnvironmentSpec, observed: Observed, run_id: str) -> ProvisionPlan:
-    """A run that only shows: the plan is kept, to be applied as it was shown. Its id names changes, spec and run."""
-    named = f"{observed.changes.digest()} {spec.digest()} {run_id}"
-    plan_id = hashlib.sha256(named.encode()).hexdigest()[:12]
+def decide_plan_run(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
+    """A run that only shows: the plan is kept, to be applied as it was shown."""
+    plan_id = name_plan(spec, observed.changes)
     save = Step(
         name="save_plan",
         arguments={"plan_id": plan_id, "changes": _dump(observed)},
@@ -51,13 +57,25 @@ def decide_plan_run(spec: EnvironmentSpec, observed: Observed, run_id: str) -> P
     return ProvisionPlan(changes=observed.changes, steps=(save, _report(observed)))
 
 
+def name_plan(spec: EnvironmentSpec, changes: Changes) -> str:
+    """The id of a plan: it names the changes, the spec and the modules, which pin their provider; equal for equal ones.
+
+    An approval of it is void when any of these changes, and holds for the same plan made again.
+    """
+    named = f"{changes.digest()} {spec.digest()} {changes.modules}"
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
+
+
 def decide_provision(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
     """The steps that bring an environment from `observed` to its spec; RefusedError where they would lose too much."""
     refuse_losses(spec, observed.changes)
+    refuse_data_losses(spec.name, observed.changes, observed.named)
     return ProvisionPlan(changes=observed.changes, steps=tuple(_steps(observed)))
 
 
 def _steps(observed: Observed) -> Iterator[Step]:
+    if observed.pinned != observed.changes.modules:
+        yield Step(name="pin_modules", arguments={"digest": observed.changes.modules}, no_undo=FORWARD_ONLY)
     if not observed.changes.counts.is_empty:
         yield Step(name="apply_infrastructure", arguments={"changes": _dump(observed)}, no_undo=FORWARD_ONLY)
     if not (observed.changes.counts.is_empty and observed.is_ready):
@@ -93,6 +111,18 @@ def refuse_move(spec: EnvironmentSpec, lives: EnvironmentSpec) -> None:
         raise RefusedError(
             f"{spec.name} lives in {found}; its spec now says {wanted}, where nothing of it is.",
             f"`terrarium env destroy {spec.name}` and apply again, or give the new one another name.",
+        )
+
+
+def refuse_other_place(environment: str, made_in: tuple[str, str], now: tuple[str, str]) -> None:
+    """RefusedError where an account's block no longer is the place that the environment was made in.
+
+    A place is the account's name, and the kind of its endpoint with the account's number.
+    """
+    if made_in != now:
+        raise RefusedError(
+            f"{environment} was made in account {made_in[0]} ({made_in[1]}); its block is now {now[0]} ({now[1]}).",
+            "Put the account's block back as it was (Prefect UI, Blocks). Nothing was changed.",
         )
 
 

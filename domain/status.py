@@ -40,3 +40,9 @@ class Operation(StrEnum):
     PROVISION = "provision"
     TEARDOWN = "teardown"
     EXPIRE = "expire"
+    ANCHOR = "anchor"
+    BOOTSTRAP = "bootstrap"
+
+
+#: What a run that ended well leaves of its environment; a plan changes nothing.
+LEAVES = {Operation.PROVISION: EnvironmentStatus.READY, Operation.TEARDOWN: EnvironmentStatus.DESTROYED}

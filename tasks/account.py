@@ -1,6 +1,10 @@
 """What an account needs before its first environment, made by HCL of its own: state bucket, vault, key and role."""
 
+import shutil
 from pathlib import Path
+from typing import Any
+
+from prefect import task
 
 from blocks.aws import AwsAccount
 from blocks.settings import CHECKOUT, read_settings
@@ -8,11 +12,32 @@ from blocks.terraform import Terraform
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.errors import PermanentError
 from domain.state import read_outputs
+from tasks.outcome import load_account
+from tasks.retry import REPEATABLE
 
 BOOTSTRAP = CHECKOUT / "infra" / "terraform" / "bootstrap" / "aws"
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 PLAN_FILE = "bootstrap.tfplan"
 STATE_KEY = "bootstrap/terraform.tfstate"
+
+
+@task(**REPEATABLE)
+def bootstrap_known_account(name: str, recovery_region: str) -> dict[str, Any]:
+    """Bootstrap the account of that name, and keep in its block what was made. Again: what is there stays.
+
+    It has no undo: environments may already stand on it.
+    """
+    account = load_account(name)
+    folder = read_settings().state_dir / "bootstrap" / name
+    made = bootstrap_account(act_before_role(account), recovery_region, folder)
+    account.model_copy(update={"kms_key_id": made.kms_key_id}).save(name, overwrite=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"account": name, "kms_key_id": made.kms_key_id}
+
+
+def act_before_role(account: AwsAccount) -> AwsAccount:
+    """The account as who bootstraps it sees it: on AWS the role is not there yet, the caller's own identity acts."""
+    return account.model_copy(update={"role_arn": ""}) if account.kind == "aws" else account
 
 
 def bootstrap_account(account: AwsAccount, recovery_region: str, folder: Path) -> AwsAccount:
@@ -48,12 +73,6 @@ def _prepare(account: AwsAccount, recovery_region: str, folder: Path) -> Terrafo
         environment=account.environment(),
         mirror=find_provider_mirror(settings.provider_mirror),
     )
-    owner = {
-        "id": account.account_id,
-        "role_arn": account.role_arn,
-        "state_bucket": account.state_bucket,
-        "vault_bucket": account.vault_bucket,
-    }
-    inputs = {"account": owner, "region": account.region, "recovery_region": recovery_region}
+    inputs = {"account": account.owner().model_dump(), "region": account.region, "recovery_region": recovery_region}
     terraform.prepare(BOOTSTRAP, inputs, account.terraform_backend(STATE_KEY))
     return terraform

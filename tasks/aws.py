@@ -31,9 +31,10 @@ def save_plan(run: Run, plan_id: str, changes: dict[str, Any]) -> dict[str, Any]
     """Keep the plan of the scratch folder in the state bucket, to be applied exactly as it was shown."""
     planned = Changes.model_validate(changes)
     location = run.account.put_plan(run.environment, plan_id, (run.folder / PLAN_FILE).read_bytes())
-    known = ledger().read_plan(plan_id)  # the step is repeated: by a retry of the task, or of the whole run
-    expires_at = known.expires_at if known else read_clock() + timedelta(hours=PLAN_HOURS)
-    if known is None:
+    known = ledger().read_plan(plan_id)
+    is_repeated = known is not None and known.run_id == run.run_id  # by a retry of the task, or of the whole run
+    expires_at = known.expires_at if known and is_repeated else read_clock() + timedelta(hours=PLAN_HOURS)
+    if not is_repeated:
         ledger().add_plan(
             plan_id, run.environment, run.spec_version, run.run_id, planned.digest(), planned.model_dump_json(),
             location, expires_at,

@@ -14,6 +14,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import PrefectException
 
+from blocks.terraform_stream import read_message
 from domain.changes import Changes
 from domain.errors import TemporaryError
 from domain.progress import Event, Progress, estimate, list_planned, read_event, render_progress
@@ -54,8 +55,7 @@ class Journal:
         """The last look, and what stands in the ledger's chain for all of the journal's rows."""
         self._show(estimate(self.events, self._history, read_clock()))
         self._write()
-        rows = json.dumps([event.model_dump(mode="json") for event in self.events], sort_keys=True)
-        return {"events": len(self.events), "journal_sha256": sha256(rows.encode()).hexdigest()}
+        return digest_events(self.events)
 
     def _keep(self, events: list[Event]) -> None:
         self.events += events
@@ -70,3 +70,28 @@ class Journal:
     def _show(self, progress: Progress) -> None:
         with suppress(httpx.HTTPError, PrefectException):
             update_progress_artifact(self._artifact, progress=progress.percent, description=render_progress(progress))
+
+
+def complete_journal(run: Run) -> dict[str, Any]:
+    """Add what the last apply of a dead run told after its run could write it down, and what stands for all of it.
+
+    Terraform's output outlives the run: it is a file of the scratch folder.
+    """
+    known = ledger().read_journal(run.run_id)
+    seen = {(event.at, event.kind, event.address) for event in known}
+    told = (read_event(message) for message in _read_transcript(run))
+    missing = [event for event in told if event and (event.at, event.kind, event.address) not in seen]
+    ledger().add_journal(run.run_id, missing)
+    return digest_events(known + missing)
+
+
+def digest_events(events: list[Event]) -> dict[str, Any]:
+    """How many events there were, and the sha256 over them."""
+    rows = json.dumps([event.model_dump(mode="json") for event in events], sort_keys=True)
+    return {"events": len(events), "journal_sha256": sha256(rows.encode()).hexdigest()}
+
+
+def _read_transcript(run: Run) -> list[dict[str, Any]]:
+    paths = run.folder.glob("stacks/*/apply.jsonl")
+    lines = (line for path in paths for line in path.read_text(errors="replace").splitlines())
+    return [message for line in lines if (message := read_message(line))]

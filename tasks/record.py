@@ -4,69 +4,84 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
 from blocks.aws import AwsAccount
 from blocks.environment_files import read_declared
-from blocks.ledger.rows import EnvironmentRow
+from blocks.ledger.leases import LostLeaseError
+from blocks.ledger.rows import EnvironmentRow, GenerationRow, RequestRow
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
-from domain.changes import Counts
-from domain.errors import PermanentError, RefusedError, TerrariumError
-from domain.provision import classify_failure, refuse_move
+from domain.errors import PermanentError, RefusedError
+from domain.hold import refuse_held
+from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
-from domain.state import read_resources
-from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
+from domain.teardown import refuse_protected
+from tasks.lease import acting_for, hold_environment
 from tasks.ledger import ledger
-from tasks.run import Run
+from tasks.outcome import finish, list_left, load_account
+from tasks.run import Run, read_clock
 from tasks.steps import CHANGING, unwind
-
-#: What a run that ended well leaves of its environment; a plan changes nothing.
-LEAVES = {Operation.PROVISION: EnvironmentStatus.READY, Operation.TEARDOWN: EnvironmentStatus.DESTROYED}
+from tasks.telemetry import tell_run
 
 
 @contextmanager
-def record_run(environment: str, operation: Operation, spec_version: int | None = None) -> Iterator[Run]:
-    """Begin a run in the ledger, and record how it ended. What a failed run brought for itself is undone."""
-    run = _begin(environment, operation, spec_version)
-    try:
-        yield run
-    except BaseException as error:
-        unwind(run)
-        _finish_failed(run, error)
-        raise
-    else:
-        _finish(run.run_id, RunStatus.SUCCEEDED, LEAVES.get(operation))
-    finally:
-        if not any(run.folder.rglob(RESCUED_STATE)):
-            shutil.rmtree(run.folder, ignore_errors=True)
+def record_run(
+    environment: str, operation: Operation, spec_version: int | None = None, *, is_upgrade: bool = False
+) -> Iterator[Run]:
+    """Begin a run in the ledger, and record how it ended. What a failed run brought for itself is undone.
+
+    A run that changes its environment holds it meanwhile, and first waits for another one that does.
+    """
+    with acting_for(str(_read_flow_run().id), environment):
+        run = _begin(environment, operation, spec_version, is_upgrade=is_upgrade)
+        try:
+            with tell_run(run):
+                yield run
+        except LostLeaseError:  # who took it records its end
+            raise
+        except BaseException as error:
+            unwind(run)
+            _finish_failed(run, error)
+            raise
+        else:
+            finish(run.run_id, RunStatus.SUCCEEDED, LEAVES.get(operation))
+        finally:
+            if not any(run.folder.rglob(RESCUED_STATE)):
+                shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def _begin(environment: str, operation: Operation, spec_version: int | None) -> Run:
+def _begin(environment: str, operation: Operation, spec_version: int | None, *, is_upgrade: bool) -> Run:
     """The run on record with the spec it was begun for; one that has no spec is on record too, with the reason."""
     flow_run = _read_flow_run()
     run_id = str(flow_run.id)
-    request = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
+    request = _read_request(flow_run, environment, operation)
     actor = request.actor if request else "schedule" if flow_run.auto_scheduled else "prefect-ui"
     begin_run = partial(
         ledger().begin_run, run_id, environment, operation, operation.value, request_id=request.id if request else None,
         actor=actor, host=socket.gethostname(), pid=os.getpid(),
     )  # fmt: skip
-    known = ledger().read_environment(environment)
     try:
+        hold_environment(run_id, environment, operation)
+        refuse_held(operation, ledger().read_hold(environment), read_clock())
+        known = ledger().read_environment(environment)
         version, spec = _CHOICES[operation](environment, spec_version, known, actor)
-        account = load_account(spec.account)
+        account = load_account(spec.account).for_run(run_id)
+        live = ledger().read_generation(environment)
+        if live:
+            refuse_other_place(environment, (live.account, live.endpoint), (account.name, account.place))
+        account.identity()
     except Exception as error:
         begin_run(spec_version=None)
-        _finish(run_id, _classify_end(error), None, error)
+        finish(run_id, _classify_end(error), None, error)
         raise
     begin_run(spec_version=version)
-    generation = ledger().open_generation(environment, run_id, account.name, account.kind)
+    generation = _open_generation(environment, run_id, account)
     return Run(
         run_id=run_id,
         operation=operation,
@@ -78,9 +93,19 @@ def _begin(environment: str, operation: Operation, spec_version: int | None) -> 
         status_before=known.status if known else None,
         was_ready=bool(known and known.ready_at),
         plan_id=request.plan_id if request else None,
+        named=ledger().read_replacements(request.id) if request else frozenset(),
+        is_upgrade=is_upgrade,
         account=account,
         folder=read_settings().state_dir / "work" / environment / run_id,
     )
+
+
+def _open_generation(environment: str, run_id: str, account: AwsAccount) -> GenerationRow:
+    try:
+        return ledger().open_generation(environment, run_id, account.name, account.place)
+    except BaseException as error:
+        finish(run_id, _classify_end(error), None, error)
+        raise
 
 
 def _read_flow_run() -> FlowRun:
@@ -88,6 +113,12 @@ def _read_flow_run() -> FlowRun:
     if context is None or context.flow_run is None:
         raise PermanentError("There is no flow run here.", "Start the flow through its deployment.")
     return context.flow_run
+
+
+def _read_request(flow_run: FlowRun, environment: str, operation: Operation) -> RequestRow | None:
+    """Who asked for this run. A key of another run gives this one no name: keys can be read in Prefect."""
+    found = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
+    return found if found and (found.environment, found.operation) == (environment, operation) else None
 
 
 def _choose_wanted(
@@ -107,11 +138,16 @@ def _choose_wanted(
 def _choose_applied(
     environment: str, _spec_version: int | None, known: EnvironmentRow | None, _actor: str
 ) -> tuple[int, EnvironmentSpec]:
-    """The spec to remove by: the one that the environment was last made with, whatever its file says by now."""
+    """The spec to remove by: the one that the environment was last made with, whatever its file says by now.
+
+    A run that never ended may have begun with another spec than the one that protects what is there: that counts too.
+    """
     if known is None or known.spec_version is None or known.status == EnvironmentStatus.DESTROYED:
         raise RefusedError(
             f"There is no environment {environment} to remove.", "`terrarium env list` shows those that exist."
         )
+    made_version = ledger().read_made_version(environment) or known.spec_version
+    refuse_protected(_read_stored(environment, made_version))
     return known.spec_version, _read_stored(environment, known.spec_version)
 
 
@@ -126,18 +162,6 @@ def _read_stored(environment: str, version: int) -> EnvironmentSpec:
     return EnvironmentSpec.model_validate_json(ledger().read_spec(environment, version).spec_json)
 
 
-def load_account(name: str) -> AwsAccount:
-    """The account block of that name. PermanentError where nobody registered it."""
-    try:
-        account = AwsAccount.load(name)
-    except ValueError as error:
-        raise PermanentError(
-            f"There is no account {name}.", "Name one that Prefect has a block for; `make up` registers two."
-        ) from error
-    assert isinstance(account, AwsAccount)
-    return account
-
-
 def _classify_end(error: BaseException) -> RunStatus:
     """How a run ended that did not reach its end: what is no Exception came from outside."""
     if isinstance(error, RefusedError):
@@ -149,35 +173,7 @@ def _finish_failed(run: Run, error: BaseException) -> None:
     """A refusal changed nothing; everything else left what its steps say, and what then exists is listed."""
     status = _classify_end(error)
     if status == RunStatus.REFUSED:
-        return _finish(run.run_id, status, None, error)
+        return finish(run.run_id, status, None, error)
     may_have_changed = bool({step.name for step in ledger().read_steps(run.run_id)} & CHANGING)
     leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=may_have_changed)
-    return _finish(run.run_id, status, leaves, error, _list_left(run) if may_have_changed else {})
-
-
-def _list_left(run: Run) -> dict[str, Any]:
-    """What exists after a failure, as far as the account answers: the next apply continues from it."""
-    with suppress(TerrariumError):
-        resources = read_resources(run.account.read_state(run.environment) or {})
-        return {"resources": len(resources), "exists": [resource.address for resource in resources]}
-    return {}
-
-
-def _finish(
-    run_id: str,
-    status: RunStatus,
-    leaves: EnvironmentStatus | None,
-    error: BaseException | None = None,
-    left: dict[str, Any] | None = None,
-) -> None:
-    """What the steps told becomes the outcome: the counts of what changed, and everything else as the report."""
-    report: dict[str, Any] = {}
-    for step in ledger().read_steps(run_id):
-        report |= step.detail if step.outcome == "succeeded" and step.detail else {}
-    counted = report.pop("counts", None)
-    counts = Counts.model_validate(counted) if counted else None
-    report |= left or {}
-    if isinstance(error, TerrariumError):
-        report["resolution"] = error.resolution
-    text = error.summary if isinstance(error, TerrariumError) else f"{type(error).__name__}: {error}" if error else ""
-    ledger().finish_run(run_id, status, leaves, counts, report, text)
+    return finish(run.run_id, status, leaves, error, list_left(run) if may_have_changed else {})

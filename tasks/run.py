@@ -11,7 +11,11 @@ from domain.status import EnvironmentStatus, Operation
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of a flow on one environment. `folder` is its scratch folder, gone when it ends."""
+    """One execution of a flow on one environment. `folder` is its scratch folder, gone when it ends.
+
+    `named` are the addresses whose data may be lost, as the request says; a run that `is_upgrade` plans with the
+    modules of the checkout instead of those that the environment keeps.
+    """
 
     run_id: str
     operation: Operation
@@ -23,6 +27,8 @@ class Run:
     status_before: EnvironmentStatus | None
     was_ready: bool
     plan_id: str | None
+    named: frozenset[str]
+    is_upgrade: bool
     account: AwsAccount
     folder: Path
 

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.step import Step
-from tasks import aws, report, terraform
+from tasks import approval, aws, modules, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
+from tasks.telemetry import tell_step
 
 Effect = Callable[..., dict[str, Any] | None]
 
 #: Every step that a plan may name, and the task that has its effect.
 STEPS: dict[str, Effect] = {
     "save_plan": aws.save_plan,
+    "await_approval": approval.await_approval,
+    "pin_modules": modules.pin_modules,
     "apply_infrastructure": terraform.apply_infrastructure,
     "verify_infrastructure": aws.verify_infrastructure,
     "publish_report": report.publish_report,
@@ -38,7 +41,8 @@ def perform(run: Run, step: Step) -> None:
     """Have a step's effect, with its beginning and its end in the ledger."""
     step_id = ledger().begin_step(run.run_id, step.name, step.arguments, step.undo)
     try:
-        detail = STEPS[step.name](run, **step.arguments)
+        with tell_step(step):
+            detail = STEPS[step.name](run, **step.arguments)
     except BaseException as error:
         ledger().finish_step(step_id, "failed", {"error": str(error)})
         raise

@@ -3,7 +3,10 @@
 An apply is not tried again as it is: a plan that was applied halfway is stale. The next run plans anew and continues.
 """
 
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -11,69 +14,101 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.aws import state_key
-from blocks.settings import CHECKOUT, read_settings
+from blocks.module_archive import STACKS
+from blocks.settings import read_settings
 from blocks.state_lock import LockedError, LockRecorder
-from blocks.terraform import Terraform, refuse_rescued_state
+from blocks.terraform import RESCUED_STATE, Terraform
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
 from domain.errors import PermanentError, RefusedError
-from domain.infrastructure import Account, terraform_inputs
+from domain.explanation import explain
+from domain.infrastructure import terraform_inputs
 from domain.provision import Observed
+from domain.spec import EnvironmentSpec
+from domain.staleness import refuse_changed_spec, refuse_expired, refuse_moved_state
 from domain.status import EnvironmentStatus
 from tasks.journal import Journal
 from tasks.ledger import ledger
+from tasks.modules import choose_modules, read_pinned
+from tasks.orphans import adopt_orphans
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
 #: Asking a Terraform for its version takes 0.1 s; a run asks once.
 _find_program = cache(find_terraform)
 
-STACKS = CHECKOUT / "infra" / "terraform" / "stacks"
 PLAN_FILE = "terraform.tfplan"
 Outcome = TypeVar("Outcome")
 
 
 def observe_infrastructure(run: Run) -> Observed:
     """What Terraform would change: by a new plan, or by the saved one that the run was asked to apply."""
-    init_terraform(run)
-    changes = read_saved_plan(run, run.plan_id) if run.plan_id else plan_infrastructure(run)
-    return Observed(changes=changes, is_ready=run.status_before == EnvironmentStatus.READY)
+    pinned = read_pinned(run)
+    if run.plan_id:
+        changes = read_saved_plan(run, run.plan_id)
+        init_terraform(run, changes.modules)
+        adopt_orphans(run, import_resource)
+        put_saved_plan(run, run.plan_id)
+    else:
+        modules = init_terraform(run)
+        adopt_orphans(run, import_resource)
+        changes = plan_infrastructure(run, modules)
+    is_ready = run.status_before == EnvironmentStatus.READY
+    return Observed(changes=changes, is_ready=is_ready, pinned=pinned, named=run.named)
 
 
 @task(**REPEATABLE)
-def init_terraform(run: Run) -> None:
-    """Copy the stack into the run's scratch folder, connect its state, link its provider."""
+def init_terraform(run: Run, planned: str = "") -> str:
+    """Copy the stack into the run's scratch folder, connect its state, link its provider; the digest of the modules."""
     account = run.account
-    owner = Account(
-        id=account.account_id,
-        role_arn=account.role_arn,
-        state_bucket=account.state_bucket,
-        vault_bucket=account.vault_bucket,
-    )
-    inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, owner)
-    refuse_rescued_state(run.environment, run.folder.parent)
+    inputs = terraform_inputs(run.spec, run.generation, run.origin_run_id, account.owner())
+    recover_states(run)
+    digest, stack = choose_modules(run, planned)
     terraform = _open(run)
-    terraform.prepare(STACKS / run.spec.cloud, inputs, account.terraform_backend(state_key(run.environment)))
+    terraform.prepare(stack, inputs, account.terraform_backend(state_key(run.environment)))
     terraform.init()
+    return digest
 
 
 @task(**REPEATABLE)
-def plan_infrastructure(run: Run) -> Changes:
-    """Ask Terraform what would change, and keep its plan in the scratch folder."""
-    return _unlocked(_open(run), lambda terraform: terraform.plan(run.folder / PLAN_FILE)).changes
+def import_resource(run: Run, address: str, resource_id: str) -> None:
+    """Take what a dead run made and could not write down into the environment's state."""
+    _unlocked(_open(run), lambda terraform: terraform.import_resource(address, resource_id))
+
+
+@task(**REPEATABLE)
+def plan_infrastructure(run: Run, modules: str) -> Changes:
+    """Ask Terraform what would change and why, and keep its plan in the scratch folder.
+
+    What is only added needs no reasons: a new environment does not pay for them.
+    """
+    plan_file = run.folder / PLAN_FILE
+    terraform = _open(run)
+    changes = _unlocked(terraform, lambda it: it.plan(plan_file)).changes
+    if any(item.action in ("change", "replace") for item in changes.items):
+        changes = explain(changes, terraform.show(plan_file))
+    return changes.model_copy(update={"modules": modules})
 
 
 @task(**REPEATABLE)
 def read_saved_plan(run: Run, plan_id: str) -> Changes:
-    """The plan that a person saw and said yes to. RefusedError where it expired, or is another environment's."""
+    """The plan that a person saw and said yes to. RefusedError where it expired, or what it was made of has changed."""
     plan = ledger().read_plan(plan_id)
-    if plan is None or plan.environment != run.environment or plan.expires_at <= read_clock():
+    if plan is None or plan.environment != run.environment:
         raise RefusedError(
-            f"{run.environment}: plan {plan_id} is unknown, of another environment, or older than 24 hours.",
+            f"{run.environment}: plan {plan_id} is unknown, or of another environment.",
             f"Plan again: `terrarium env plan {run.environment}`.",
         )
-    (run.folder / PLAN_FILE).write_bytes(run.account.read_plan(run.environment, plan_id))
+    refuse_expired(run.environment, plan_id, plan.expires_at, read_clock())
+    newest = EnvironmentSpec.model_validate_json(ledger().read_spec(run.environment).spec_json)
+    refuse_changed_spec(plan_id, run.spec, newest)
     return Changes.model_validate_json(plan.changes_json)
+
+
+@task(**REPEATABLE)
+def put_saved_plan(run: Run, plan_id: str) -> None:
+    """Fetch the saved plan into the scratch folder."""
+    (run.folder / PLAN_FILE).write_bytes(run.account.read_plan(run.environment, plan_id))
 
 
 @task(cache_policy=NO_CACHE)
@@ -86,10 +121,7 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     except PermanentError as error:
         if "Saved plan is stale" not in error.summary:
             raise
-        raise RefusedError(
-            f"{run.environment}: its state has changed since this plan was made.",
-            f"Plan again: `terrarium env plan {run.environment}`.",
-        ) from error
+        raise refuse_moved_state(run.environment, run.plan_id or "of this run", _list_changes_since(run)) from error
     return {"counts": outcome.counts.model_dump(), **journal.close()}
 
 
@@ -97,12 +129,51 @@ def apply_infrastructure(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
 def destroy_infrastructure(run: Run) -> dict[str, Any]:
     """Plan the removal of everything in the state, and apply that plan."""
     init_terraform(run)
+    adopt_orphans(run, import_resource)
     terraform = _open(run)
     plan_file = run.folder / PLAN_FILE
     changes = _unlocked(terraform, lambda it: it.plan(plan_file, destroy=True)).changes
     journal = Journal(run, changes)
     outcome = _unlocked(terraform, lambda it: it.apply(plan_file, journal.add))
     return {"counts": outcome.counts.model_dump(), **journal.close()}
+
+
+def _list_changes_since(run: Run) -> list[str]:
+    """The runs that changed the environment since the plan of this one was made, told in words."""
+    plan = ledger().read_plan(run.plan_id) if run.plan_id else None
+    since = plan.added_at if plan else None
+    return [
+        f"{other.operation} run {other.run_id} of {other.actor}, {other.status} at {other.finished_at:%F %T} UTC"
+        for other in ledger().list_runs(run.environment)
+        if other.finished_at and since and other.finished_at > since and other.environment_status
+    ]
+
+
+def recover_states(run: Run) -> None:
+    """Put states that earlier runs could not write into the bucket. PermanentError where the bucket's is another one.
+
+    Those of runs that still live are theirs.
+    """
+    living = {row.run_id for row in ledger().list_live(run.environment) if not row.is_proved_dead} - {run.run_id}
+    for path in sorted(run.folder.parent.glob(f"*/stacks/*/{RESCUED_STATE}")):
+        folder = path.parents[2]
+        if folder.name in living:
+            continue
+        dead = replace(run, folder=folder)
+        break_dead_lock(dead)
+        terraform = _open(dead)
+        terraform.enter(path.parent)
+        terraform.push_state(path)
+        if folder != run.folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def break_dead_lock(run: Run) -> None:
+    """Break the lock on the environment's state where its holder is provably dead; any other stays."""
+    held, terraform = run.account.read_lock(state_key(run.environment)), _open(run)
+    if held and terraform.folder.exists():
+        with suppress(PermanentError):
+            terraform.break_lock(held.id)
 
 
 def _open(run: Run) -> Terraform:

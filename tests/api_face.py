@@ -4,15 +4,17 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from httpx import Client, Response
 
 from blocks.ledger import Ledger
+from blocks.settings import Settings
 from console.api import create_app
-from console.auth import hash_token
 from console.sources import Sources
+from domain.access import Role, hash_token
 from domain.changes import Counts
 from domain.status import EnvironmentStatus, RunStatus
 from tests.api_server import TOKEN, serve
@@ -27,7 +29,19 @@ class Face:
 
     def __init__(self, sources: Sources, prefect: FakePrefect, url: str) -> None:
         self.sources, self.ledger, self.prefect = sources, sources.ledger, prefect
-        self.client = Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False)
+        self.url = url
+        self.client = self.call_as(TOKEN)
+
+    def call_as(self, token: str) -> Client:
+        """A client that brings a token."""
+        return Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
+
+    def give_token(self, name: str, role: Role = Role.ADMINISTRATOR, ends_in: timedelta | None = None) -> Client:
+        """A client of somebody else."""
+        token = f"a-token-of-{name}-that-is-long-enough"
+        expires_at = self.sources.read_clock() + ends_in if ends_in else None
+        self.ledger.add_token(name, hash_token(token), role, expires_at, "tests")
+        return self.call_as(token)
 
     def create(self, spec: str = TRY, **fields: Any) -> dict[str, Any]:
         """Ask for an environment."""
@@ -69,10 +83,16 @@ class Face:
         return run
 
 
+def record_token(ledger: Ledger) -> None:
+    """Put the token of the tests on record."""
+    ledger.add_token("operator", hash_token(TOKEN), Role.ADMINISTRATOR, None, "stack")
+
+
 @contextmanager
-def open_face(ledger: Ledger) -> Iterator[Face]:
-    """An API on an empty ledger."""
+def open_face(ledger: Ledger, **settings: Any) -> Iterator[Face]:
+    """An API on an empty ledger, which knows the token of an administrator."""
     prefect = FakePrefect()
-    sources = Sources(ledger, prefect, "http://prefect.example", ROOT / "environments")
-    with serve(create_app(sources, hash_token(TOKEN))) as url:
+    sources = Sources(ledger, prefect, prefect, "http://prefect.example", ROOT / "environments")
+    record_token(ledger)
+    with serve(create_app(sources, Settings(**settings))) as url:
         yield Face(sources, prefect, url)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from blocks.prefect_api import PrefectLog, PrefectRun
+from domain.account import Account
 from domain.errors import PermanentError
 from domain.status import RunStatus
 
@@ -13,9 +14,10 @@ from domain.status import RunStatus
 class FakePrefect:
     """The part of Prefect that the console asks, without a worker: tests say with `enter` what becomes of a run."""
 
-    def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire")) -> None:
+    def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire", "anchor")) -> None:
         self.runs: dict[str, PrefectRun] = {}
         self.logs: dict[str, list[PrefectLog]] = {}
+        self.accounts: dict[str, Account] = {}
         self.tags: dict[str, list[str]] = {}
         self._deployments = set(deployments)
 
@@ -59,6 +61,10 @@ class FakePrefect:
         """One run."""
         return self.runs.get(run_id)
 
+    def find_run(self, idempotency_key: str) -> PrefectRun | None:
+        """The run that was started under a key."""
+        return next((run for run in self.runs.values() if run.idempotency_key == idempotency_key), None)
+
     def read_runs(self, run_ids: Iterable[str]) -> dict[str, PrefectRun]:
         """Those that are known."""
         return {run_id: self.runs[run_id] for run_id in run_ids if run_id in self.runs}
@@ -81,6 +87,20 @@ class FakePrefect:
             raise PermanentError(f"Run {run_id} cannot be cancelled.", "It has ended.")
         if run.status is RunStatus.QUEUED:
             self.enter(run_id, RunStatus.CANCELLED)
+
+    def list_accounts(self) -> list[Account]:
+        """Every account, by name."""
+        return sorted(self.accounts.values(), key=lambda account: account.name)
+
+    def save_account(self, account: Account) -> None:
+        """Register or change one."""
+        self.accounts[account.name] = account
+
+    def read_last_success(self, deployment: str) -> datetime | None:
+        """The newest end of a run that succeeded."""
+        ended = [run for run in self.runs.values() if run.deployment == deployment]
+        ends = [run.finished_at for run in ended if run.status is RunStatus.SUCCEEDED and run.finished_at]
+        return max(ends, default=None)
 
     def is_healthy(self) -> bool:
         """Always."""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, text
 
+from blocks.ledger.chain import LOCK as CHAIN
+
 #: The lock that a hanging record takes, so that a test sees it hang.
 HANGING = 64023
 INSTALL = """
@@ -55,6 +57,13 @@ BEGIN
     PERFORM rehearsal.act(NEW.run_id, 'journal', 'middle');
     RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION rehearsal.at_run_outcome() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    PERFORM rehearsal.act(NEW.run_id, 'outcome', 'begin');
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.run_outcome
+    FOR EACH ROW EXECUTE FUNCTION rehearsal.at_run_outcome();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.journal
     FOR EACH ROW EXECUTE FUNCTION rehearsal.at_journal();
 CREATE OR REPLACE TRIGGER rehearsal BEFORE INSERT ON ledger.step
@@ -85,7 +94,8 @@ class Faults:
     def order(self, environment: str, step: str, moment: str, kind: str = "refuse") -> Iterator[None]:
         """While this lasts, the record of a step's `begin`, `middle` or `end` is refused, or waits (`hang`).
 
-        `away` refuses two times, as a server that restarts does. The journal is called a step too, with a `middle`.
+        `away` refuses two times, as a server that restarts does. The journal is called a step too, with a `middle`, and
+        a run's outcome, with a `begin`.
         """
         row = {"environment": environment, "step": step, "moment": moment, "kind": kind}
         self._execute("INSERT INTO rehearsal.fault VALUES (:environment, :step, :moment, :kind)", row)
@@ -96,9 +106,16 @@ class Faults:
 
     def is_hanging(self) -> bool:
         """Whether a record waits now."""
-        held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id AND granted")
+        return self._count_locks(HANGING, is_granted=True) > 0
+
+    def is_awaited(self) -> bool:
+        """Whether another record waits for the end of the one that waits."""
+        return self._count_locks(CHAIN, is_granted=False) > 0
+
+    def _count_locks(self, number: int, *, is_granted: bool) -> int:
+        held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id AND granted = :granted")
         with self._owner.connect() as connection:
-            return bool(connection.execute(held, {"id": HANGING}).scalar())
+            return int(connection.execute(held, {"id": number, "granted": is_granted}).scalar() or 0)
 
     def _execute(self, statement: str, row: dict[str, str] | None = None) -> None:
         with self._owner.begin() as connection:

@@ -25,8 +25,12 @@ from domain.state import read_outputs, read_resources
 from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
+from flows.account import bootstrap_account
+from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
+from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
+from tasks.outcome import load_account
 from tasks.record import record_run
 from tasks.run import Run
 from tasks.steps import perform
@@ -66,7 +70,7 @@ def list_objects(account: AwsAccount, bucket: str, prefix: str) -> list[str]:
 def plan_twice(environment: str, spec_version: int | None = None) -> None:
     """`plan_environment` with each step performed two times."""
     with record_run(environment, Operation.PLAN, spec_version) as run:
-        for step in decide_plan_run(run.spec, observe_infrastructure(run), run.run_id).steps:
+        for step in decide_plan_run(run.spec, observe_infrastructure(run)).steps:
             perform_twice(run, step)
 
 
@@ -94,6 +98,9 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "expire": ("expire_environments/expire", expire_environments),
     "hide secret": ("plan_environment/plan", hide_secret),
     "leak secret": ("plan_environment/plan", leak_secret),
+    "sweep": ("sweep_runs/sweep", sweep_runs),
+    "anchor": ("anchor_evidence/anchor", anchor_evidence),
+    "bootstrap": ("bootstrap_account/bootstrap", bootstrap_account),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),
@@ -132,10 +139,16 @@ def register_account(account: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def read_account(name: str) -> dict[str, Any]:
+    """An account's block."""
+    return load_account(name).model_dump()
+
+
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
     "run": run_deployed,
     "retry": retry_run,
     "register": register_account,
+    "account": read_account,
 }
 
 

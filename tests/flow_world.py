@@ -18,6 +18,7 @@ from blocks.ledger import EnvironmentRow, Ledger, RunRow, StepRow
 from blocks.ledger.tables import notice
 from blocks.prefect_api import PrefectApi, PrefectRun
 from blocks.settings import CHECKOUT
+from domain.changes import Changes
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
 from tests.flow_faults import Faults
@@ -107,9 +108,32 @@ class World:
         assert self.run("provision", name, version).status == "succeeded"
         return version
 
+    def plan(self, name: str, version: int, *, upgrade: bool = False) -> str:
+        """The id of a plan that is saved."""
+        parameters = {"environment": name, "spec_version": version, "upgrade": upgrade}
+        run = self._read_ended(self.process.ask("run", "plan", parameters, None))
+        assert run.status == "succeeded", run.error
+        assert run.report is not None
+        return str(run.report["plan_id"])
+
+    def apply_plan(self, name: str, version: int, plan_id: str, actor: str = "alice") -> RunRow:
+        """A run that applies a saved plan, asked for by somebody."""
+        return self.run("provision", name, version, self.ask(Operation.PROVISION, name, version, plan_id, actor))
+
+    def read_plan(self, plan_id: str) -> Changes:
+        """What a saved plan would change."""
+        row = self.ledger.read_plan(plan_id)
+        assert row is not None
+        return Changes.model_validate_json(row.changes_json)
+
     def expire(self) -> None:
         """What the schedule of `expire` does every minute."""
         answer = self.process.ask("run", "expire", {}, None)
+        assert answer["state"] == "COMPLETED", answer
+
+    def sweep(self) -> None:
+        """What the schedule of `sweep` does every minute."""
+        answer = self.process.ask("run", "sweep", {}, None)
         assert answer["state"] == "COMPLETED", answer
 
     def count_notices(self, name: str, kind: str, expires_at: datetime) -> int:
@@ -161,10 +185,10 @@ class World:
 
     def is_clean(self, run_id: str) -> bool:
         """Whether a run has left no scratch folder."""
-        return not (self.stack.settings.state_dir / "work" / run_id).exists()
+        return not any((self.stack.settings.state_dir / "work").glob(f"*/{run_id}"))
 
 
 def pause_schedule(prefect: PrefectApi, deployment: str, *, is_paused: bool) -> None:
     """Stop a deployment's schedule, or let it go on."""
-    found = prefect._call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+    found = prefect.call("POST", "/deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
     httpx.patch(f"{prefect.url}/deployments/{found[0]['id']}", json={"paused": is_paused}, trust_env=False)

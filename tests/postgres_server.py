@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,13 @@ def postgres() -> Iterator[PostgresServer]:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))
+    with run_server(binaries) as server:
+        yield server
+
+
+@contextmanager
+def run_server(binaries: Path) -> Iterator[PostgresServer]:
+    """A server of one's own."""
     folder = Path(tempfile.mkdtemp(prefix="terrarium-postgres-"))
     shutil.chown(folder, *_user())
     server = PostgresServer(binaries, folder, _find_free_port(), secrets.token_hex(16))

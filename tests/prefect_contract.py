@@ -34,6 +34,15 @@ class PrefectContract:
         assert self._start(api, key).run_id == self._start(api, key).run_id
         assert self._start(api).run_id != self._start(api, key).run_id
 
+    def test_a_run_is_found_by_its_key(self, api: RunsApi) -> None:
+        """The key that it was started under; None for another one."""
+        key = str(uuid.uuid4())
+        run = self._start(api, key)
+        found = api.find_run(key)
+        assert found is not None
+        assert found.run_id == run.run_id
+        assert api.find_run(str(uuid.uuid4())) is None
+
     def test_an_unknown_deployment_is_an_error_with_its_way(self, api: RunsApi) -> None:
         """A deployment that was not registered is named."""
         with pytest.raises(PermanentError, match="no deployment nowhere"):
@@ -58,6 +67,12 @@ class PrefectContract:
     def test_a_run_without_lines_has_no_log(self, api: RunsApi) -> None:
         """An empty log is no error."""
         assert api.read_logs(self._start(api).run_id) == []
+
+    def test_what_never_succeeded_has_no_end(self, api: RunsApi) -> None:
+        """A queued run, or a deployment that is not there, is no success."""
+        self._start(api)
+        assert api.read_last_success(DEPLOYMENT) is None
+        assert api.read_last_success("nowhere") is None
 
     def test_it_is_healthy(self, api: RunsApi) -> None:
         """A server that answers says so."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, Row, Table, func, insert, select, text
 
-from blocks.ledger.tables import event, run
+from blocks.ledger.schema import event
+from blocks.ledger.tables import run
 from domain.chain import GENESIS, Event, canonical_json, digest_record
 from domain.errors import PermanentError
 

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from blocks.ledger.chain import ChainWriter
 from domain.chain import canonical_json
@@ -103,11 +104,13 @@ def _describe(engine: Engine) -> str:
 class Database:
     """What every part of the ledger stands on: transactions that read, and transactions that append to the chain.
 
-    Thread-safe. Not fork-safe: open it after a fork.
+    Thread-safe. Not fork-safe: open it after a fork. A server that is away when a transaction begins is tried again for
+    `patience_seconds`; one that goes away within a transaction is an error, for nobody knows what became of that.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_seconds: float = 0) -> None:
         self._engine = create_ledger_engine(url)
+        self._patience_seconds = patience_seconds
 
     def __enter__(self) -> Self:
         return self
@@ -121,15 +124,28 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with translated_errors(self._engine), self._engine.connect() as connection:
+        with self._connect() as connection, translated_errors(self._engine):
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with translated_errors(self._engine), self._engine.begin() as connection:
+        with self._connect() as connection, translated_errors(self._engine), connection.begin():
             yield connection
 
     @contextmanager
     def _append(self) -> Iterator[ChainWriter]:
         with self._write() as connection:
             yield ChainWriter(connection)
+
+    def _connect(self) -> Connection:
+        tries = Retrying(
+            retry=retry_if_exception_type(TemporaryError),
+            stop=stop_after_delay(self._patience_seconds),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2),
+            reraise=True,
+        )
+        return tries(self._connect_once)
+
+    def _connect_once(self) -> Connection:
+        with translated_errors(self._engine):
+            return self._engine.connect()

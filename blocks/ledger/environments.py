@@ -7,10 +7,10 @@ from sqlalchemy import Select, func, select
 
 from blocks.ledger.database import Database
 from blocks.ledger.rows import EnvironmentRow, GenerationRow, TemporaryRow
-from blocks.ledger.tables import extension, generation, loss, notice
+from blocks.ledger.tables import extension, generation, loss, notice, run, run_outcome
 from blocks.ledger.views import environment_state, live_generation
 from domain.errors import PermanentError
-from domain.status import EnvironmentStatus
+from domain.status import EnvironmentStatus, Operation
 
 LEAVING = (EnvironmentStatus.DESTROYING, EnvironmentStatus.DESTROYED, EnvironmentStatus.LOST)
 
@@ -72,6 +72,26 @@ class Environments(Database):
         with self._read() as connection:
             row = connection.execute(query).mappings().first()
         return EnvironmentRow.model_validate(dict(row)) if row else None
+
+    def read_made_version(self, name: str) -> int | None:
+        """The version of the spec that the live environment was last made with: a run that goes on does not count.
+
+        None where no run has left anything of it.
+        """
+        made = run_outcome.c
+        is_attempt = (run.c.id == made.run_id) & (run.c.attempt == made.attempt)
+        is_live = (live_generation.c.environment == made.environment) & (live_generation.c.number == made.generation)
+        query = (
+            select(run.c.spec_version)
+            .join_from(run_outcome, run, is_attempt)
+            .join(live_generation, is_live)
+            .where(made.environment == name, made.environment_status.is_not(None))
+            .where(run.c.operation == Operation.PROVISION.value, run.c.spec_version.is_not(None))
+            .order_by(made.seq.desc())
+            .limit(1)
+        )
+        with self._read() as connection:
+            return connection.execute(query).scalar()
 
 
 class Overlays(Database):

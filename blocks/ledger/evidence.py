@@ -1,16 +1,21 @@
 """Reading the chain back: the events, and whether each record is still the one that its event was written for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, union_all
 
 from blocks.ledger.database import Database
-from blocks.ledger.tables import CHAINED, event
-from domain.chain import ChainBreak, Event, Link, digest_record, find_break
+from blocks.ledger.schema import event
+from blocks.ledger.tables import CHAINED
+from domain.chain import GENESIS, ChainBreak, Event
+from domain.evidence import Anchor, Told, Verdict, judge, render_export
 
 BATCH = 2000  # events read at a time: bounds the memory of a check
+LOWEST = -(2**63)  # no number is below it: what stands before the first event is read too
 
 
 class Evidence(Database):
@@ -24,15 +29,41 @@ class Evidence(Database):
         with self._read() as connection:
             return [Event.model_validate(dict(row)) for row in connection.execute(query).mappings()]
 
+    def read_head(self) -> tuple[int, str]:
+        """Number and hash of the newest event; 0 and the hash that the first one stands on where there is none."""
+        with self._read() as connection:
+            return _read_head(connection)
+
     def verify_chain(self, anchors: Mapping[int, str] = MappingProxyType({})) -> ChainBreak | None:
-        """The first record that was altered, removed or reordered, None where all are whole.
+        """The first record that was altered, removed, reordered or added, None where all are whole.
 
         `anchors`, hashes of events by their number, come from outside: only they show that the newest records were cut
         off together with their events, or that all was written anew.
         """
+        return self.judge(Anchor(seq=seq, hash=sha256, location="") for seq, sha256 in anchors.items()).found
+
+    def judge(self, anchors: Iterable[Anchor], **fields: Any) -> Verdict:
+        """The verdict over the whole chain as it is at this moment, with what is known from outside."""
+        with self._read_once() as connection:
+            return judge(_read_told(connection), anchors, _read_newest_record(connection), **fields)
+
+    def export(self, anchors: Iterable[Anchor], at: datetime) -> Iterator[str]:
+        """The lines of an export of everything, as it is at this moment."""
+        with self._read_once() as connection:
+            head, newest = _read_head(connection), _read_newest_record(connection)
+            yield from render_export(_read_told(connection), anchors, head, newest, at)
+
+    @contextmanager
+    def _read_once(self) -> Iterator[Connection]:
+        """One snapshot for all that is read, while runs go on writing."""
         with self._read() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ")
-            return find_break(_read_links(connection), {_read_newest_record(connection): "", **anchors})
+            yield connection
+
+
+def _read_head(connection: Connection) -> tuple[int, str]:
+    row = connection.execute(select(event.c.seq, event.c.hash).order_by(event.c.seq.desc()).limit(1)).first()
+    return (row.seq, row.hash) if row else (0, GENESIS)
 
 
 def _read_newest_record(connection: Connection) -> int:
@@ -40,13 +71,19 @@ def _read_newest_record(connection: Connection) -> int:
     return connection.execute(select(func.max(newest.c.seq))).scalar() or 0
 
 
-def _read_links(connection: Connection) -> Iterator[Link]:
-    after: Any = -1
-    while batch := _read_batch(connection, after):
-        found = _digest_records(connection, batch[0]["seq"], batch[-1]["seq"])
+def _read_told(connection: Connection) -> Iterator[Told]:
+    before = LOWEST
+    while batch := _read_batch(connection, before):
+        records = _read_records(connection, before, batch[-1]["seq"])
+        # A record between two events is the trace of an event that was removed: the gap tells of that.
+        nobodys = tuple(kind for seq, kinds in records.items() if seq < batch[0]["seq"] for kind in kinds)
         for row in batch:
-            yield Link(event=Event.model_validate(dict(row)), record_sha256=found.get((row["kind"], row["seq"])))
-        after = batch[-1]["seq"]
+            kinds = records.get(row["seq"], {})
+            strays = tuple(kind for kind in kinds if kind != row["kind"])
+            event_read = Event.model_validate(dict(row))
+            yield Told(event=event_read, record=kinds.get(row["kind"]), strays=strays + nobodys)
+            nobodys = ()
+        before = batch[-1]["seq"]
 
 
 def _read_batch(connection: Connection, after_seq: int) -> list[RowMapping]:
@@ -54,9 +91,11 @@ def _read_batch(connection: Connection, after_seq: int) -> list[RowMapping]:
     return list(connection.execute(query).mappings())
 
 
-def _digest_records(connection: Connection, first: int, last: int) -> dict[tuple[str, int], str]:
-    return {
-        (record.name, row["seq"]): digest_record(dict(row))
-        for record in CHAINED
-        for row in connection.execute(select(record).where(record.c.seq.between(first, last))).mappings()
-    }
+def _read_records(connection: Connection, after: int, last: int) -> dict[int, dict[str, dict[str, Any]]]:
+    """Records by number and kind: more than one of a number are not all of its event."""
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for record in CHAINED:
+        query = select(record).where(record.c.seq > after, record.c.seq <= last)
+        for row in connection.execute(query).mappings():
+            found.setdefault(row["seq"], {})[record.name] = dict(row)
+    return found

@@ -1,4 +1,7 @@
-"""Bringing the schema up to date, as its owner; the role of the application may read and insert, nothing else."""
+"""Bringing the schema up to date, as its owner. The role of the application may read and insert.
+
+Only leases and heartbeats, which are no evidence, may it change in place.
+"""
 
 from pathlib import Path
 
@@ -9,7 +12,8 @@ from sqlalchemy import Connection, func, select, text
 from blocks.ledger.chain import LOCK
 from blocks.ledger.database import create_ledger_engine, translated_errors
 from blocks.ledger.revision import read_revision, refuse_newer
-from blocks.ledger.tables import SCHEMA, metadata
+from blocks.ledger.schema import SCHEMA, metadata
+from blocks.ledger.team_tables import MUTABLE
 
 
 def migrate(url: str, app_role: str | None = None) -> str:
@@ -55,3 +59,5 @@ def _grant(connection: Connection, app_role: str) -> None:
     connection.execute(text(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {role}"))
     for table in metadata.sorted_tables:
         connection.execute(text(f"GRANT INSERT ON {SCHEMA}.{table.name} TO {role}"))
+    for table in MUTABLE:
+        connection.execute(text(f"GRANT UPDATE, DELETE ON {SCHEMA}.{table.name} TO {role}"))

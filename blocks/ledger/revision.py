@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, select, text
 
-from blocks.ledger.tables import REVISION, SCHEMA
+from blocks.ledger.schema import REVISION, SCHEMA
 from domain.errors import PermanentError
 
 VERSION_TABLE = f"{SCHEMA}.alembic_version"

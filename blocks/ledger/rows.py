@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.access import Credential
 from domain.changes import Counts
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from domain.step import Undo
@@ -29,7 +30,10 @@ class SpecVersion(Row):
 
 
 class RequestRow(Row):
-    """Who asked for a run and why; `id` is the idempotency key of the Prefect flow run."""
+    """Who asked for a run and why; `id` is the idempotency key of the Prefect flow run.
+
+    `fingerprint` is the hash of the call that asked, where it came with an idempotency key of its own.
+    """
 
     id: str
     environment: str
@@ -38,7 +42,15 @@ class RequestRow(Row):
     plan_id: str | None
     actor: str
     reason: str
+    fingerprint: str | None = None
     added_at: datetime
+
+
+class TokenRow(Row, Credential):
+    """A token as it stands: who gave it to whom, with which role, until when."""
+
+    created_at: datetime
+    actor: str
 
 
 class GenerationRow(Row):
@@ -103,6 +115,17 @@ class PlanRow(Row):
     added_at: datetime
 
 
+class ModulePinRow(Row):
+    """The version of the Terraform modules that a generation keeps; `location` is its archive's S3 URL."""
+
+    environment: str
+    generation: int
+    digest: str
+    location: str
+    run_id: str
+    actor: str
+
+
 class EnvironmentRow(Row):
     """An environment as the ledger sees it. `generation`, `ready_at` (first ready), `expires_at` are of its live one.
 
@@ -137,3 +160,18 @@ class TemporaryRow(Row):
     warning_minutes: int
     warned_for: datetime | None
     expiring_since: datetime | None
+
+
+class VaultObjectRow(Row):
+    """An anchor or a backup in the vault of an account; `lost_at` is set where the vault has it no more."""
+
+    seq: int
+    at: datetime
+    kind: str
+    account: str
+    location: str
+    sha256: str
+    head_seq: int
+    head_hash: str
+    actor: str
+    lost_at: datetime | None

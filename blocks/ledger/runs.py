@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from blocks.ledger.chain import ChainWriter
 from blocks.ledger.database import Database
+from blocks.ledger.leases import refuse_without_lease, release
 from blocks.ledger.rows import RunRow, StepRow
 from blocks.ledger.tables import generation, run, run_outcome, step, step_outcome
 from blocks.ledger.views import run_state, step_state
@@ -57,7 +58,7 @@ class Runs(Database):
         report: dict[str, Any] | None = None,
         error: str = "",
     ) -> None:
-        """Record the outcome; `environment_status` is what the run left, None where it changed nothing.
+        """Record the outcome, and release the run's lease; `environment_status` is what the run left, None for nothing.
 
         The same outcome again changes nothing; PermanentError where another one stands, or the run never began.
         `report["resources"]`, a number, is the environment's count of resources from then on.
@@ -84,6 +85,7 @@ class Runs(Database):
             }
             about = {"environment": begun.environment, "actor": begun.actor, "run_id": run_id, "reason": error}
             chain.append(run_outcome, row, **about, outcome=RunStatus(status).value)
+            release(chain, run_id)
 
     def read_run(self, run_id: str) -> RunRow | None:
         """A run as it stands; None where it never began."""
@@ -104,9 +106,13 @@ class Steps(Database):
     """The effects of runs: name, arguments and undo are on record before the act."""
 
     def begin_step(self, run_id: str, name: str, arguments: dict[str, Any], undo: Undo | None = None) -> int:
-        """Record that an effect is about to happen; its id. PermanentError where the run never began."""
+        """Record that an effect is about to happen; its id.
+
+        PermanentError where the run never began, LostLeaseError where it does not hold its environment.
+        """
         with self._append() as chain:
             begun = chain.read_run(run_id)
+            refuse_without_lease(chain, run_id, begun.environment, begun.operation)
             row = {
                 "run_id": run_id,
                 "attempt": begun.attempt,
@@ -118,12 +124,16 @@ class Steps(Database):
             return chain.append(step, row, **about)
 
     def finish_step(self, step_id: int, outcome: str, detail: Any = None) -> None:
-        """Record how an effect ended; `detail` is any JSON value. A later outcome, such as `undone`, goes on top."""
+        """Record how an effect ended; `detail` is any JSON value. A later outcome, such as `undone`, goes on top.
+
+        LostLeaseError where the run does not hold its environment.
+        """
         with self._append() as chain:
             begun = chain.fetch(select(step).where(step.c.seq == step_id))
             if begun is None:
                 raise PermanentError(f"Step {step_id} never began.", "Begin a step before it is finished.")
             started = chain.read_run(begun.run_id)
+            refuse_without_lease(chain, begun.run_id, started.environment, started.operation)
             row = {"step_id": step_id, "outcome": outcome, "detail": detail}
             about = {"environment": started.environment, "actor": started.actor, "run_id": begun.run_id}
             chain.append(step_outcome, row, **about, reason=begun.name, outcome=outcome)

@@ -62,6 +62,7 @@ class Requests(Database):
         plan_id: str | None,
         actor: str,
         reason: str = "",
+        fingerprint: str | None = None,
     ) -> None:
         """Record a request; the same one again changes nothing, PermanentError where the id has another content."""
         row = {
@@ -72,6 +73,7 @@ class Requests(Database):
             "plan_id": plan_id,
             "actor": actor,
             "reason": reason,
+            "fingerprint": fingerprint,
         }
         with self._append() as chain:
             known = chain.fetch(select(request).where(request.c.id == id))
@@ -104,7 +106,7 @@ class Plans(Database):
         location: str,
         expires_at: datetime,
     ) -> None:
-        """Record a saved plan; `digest` and `changes_json` are of its `Changes`. PermanentError for a known id."""
+        """Record a saved plan; `digest` and `changes_json` are of its `Changes`. The newest plan of an id counts."""
         row = {
             "id": plan_id,
             "environment": environment,
@@ -120,9 +122,10 @@ class Plans(Database):
             chain.append(plan, row, environment=environment, actor=actor, run_id=run_id)
 
     def read_plan(self, plan_id: str) -> PlanRow | None:
-        """A saved plan, expired or not; None where there is none."""
+        """A saved plan, expired or not, the newest with this id; None where there is none."""
+        newest = select(plan).where(plan.c.id == plan_id).order_by(plan.c.seq.desc()).limit(1)
         with self._read() as connection:
-            row = connection.execute(select(plan).where(plan.c.id == plan_id)).mappings().first()
+            row = connection.execute(newest).mappings().first()
         return PlanRow.model_validate(_with_added_at(row)) if row else None
 
 

@@ -1,4 +1,4 @@
-"""The `terrarium` command: the API's client. Only `doctor` and `status` work without the API.
+"""The `terrarium` command: the API's client. `doctor`, `status`, `backup` and `evidence verify` work without the API.
 
 stdout carries the answer (with `--json` exactly one JSON object), stderr everything else. Heavy modules are imported
 by the command that needs them, so that an answer takes well under a second.
@@ -8,10 +8,15 @@ import sys
 
 import click
 
+from console.cli.account import account
+from console.cli.backup import backup
 from console.cli.env import env
+from console.cli.evidence import evidence
 from console.cli.output import CommandError, print_failure
+from console.cli.people import approve, hold, unhold
 from console.cli.runs import runs
 from console.cli.stack import doctor, status
+from console.cli.token import token
 
 EXIT_USAGE = 64
 EXIT_INTERRUPTED = 130
@@ -34,7 +39,7 @@ def terrarium() -> None:
     """Environments from one YAML file: made, watched and removed by Prefect flows."""
 
 
-for command in (env, runs, status, doctor):
+for command in (env, runs, approve, hold, unhold, account, token, evidence, backup, status, doctor):
     terrarium.add_command(command)
 
 

@@ -1,12 +1,14 @@
 """`terrarium env`: plan, make, look at, compare, extend and remove environments."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from console.cli.client import Api, connect
-from console.cli.options import json_option, read_waiting, waiting_options, yes_option
+from console.cli.options import Waiting, json_option, read_waiting, replace_option, waiting_options, yes_option
 from console.cli.output import EXIT_CODES, print_changes, print_json, print_table
 from console.cli.source import Source, read_source
 from console.cli.wait import finish, print_end, wait_for_run
@@ -14,15 +16,17 @@ from console.cli.wait import finish, print_end, wait_for_run
 
 @click.group()
 def env() -> None:
-    """Environments: plan, apply, list, show, diff, destroy, extend."""
+    """Environments: plan, apply, upgrade, list, show, diff, destroy, extend, unlock."""
 
 
-def _start(api: Api, source: Source, *, plan_only: bool) -> dict[str, Any]:
+def _start(api: Api, source: Source, *, plan_only: bool, replace: Sequence[str] = ()) -> dict[str, Any]:
     """Start a run of a file, or of the stored spec where there is only a name."""
-    if source.text is None:
-        return api.post(f"/api/environments/{source.name}/{'plan' if plan_only else 'apply'}")
-    body = {"spec": source.text, "file_name": source.name, "plan_only": plan_only}
-    return api.post("/api/environments", body)
+    if source.text is not None:
+        body = {"spec": source.text, "file_name": source.name, "plan_only": plan_only, "replace": replace}
+        return api.post("/api/environments", body)
+    if plan_only:
+        return api.post(f"/api/environments/{source.name}/plan")
+    return api.post(f"/api/environments/{source.name}/apply", {"replace": replace})
 
 
 @env.command(epilog="Example: terrarium env plan environments/staging.yaml")
@@ -43,29 +47,73 @@ def plan(file: str, as_json: bool, timeout: float | None, no_wait: bool) -> int:
 
 @env.command(epilog="Example: terrarium env apply environments/staging.yaml --timeout 1800")
 @click.argument("file")
+@click.option("--plan", "plan_id", metavar="ID", help="Apply exactly this plan; FILE is then the environment's name.")
+@replace_option
 @yes_option
 @json_option
 @waiting_options
-def apply(file: str, yes: bool, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+def apply(
+    file: str,
+    plan_id: str | None,
+    replace: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+    timeout: float | None,
+    no_wait: bool,
+) -> int:
     """Make an environment as FILE says: show the plan, ask, and apply exactly that plan.
 
     FILE is a path, or the bare name of an environment. With --yes one run plans and applies.
     """
-    if no_wait and not yes:
-        raise click.UsageError("--no-wait needs --yes: without waiting there is no plan to ask about.")
-    waiting, source, api = read_waiting(timeout, no_wait), read_source(file), connect()
+    if no_wait and not (yes or plan_id):
+        raise click.UsageError("--no-wait needs --yes or --plan: without waiting there is no plan to ask about.")
+    waiting, api = read_waiting(timeout, no_wait), connect()
+    if plan_id:
+        return _apply_plan(api, Path(file).stem, plan_id, replace, waiting, as_json)
+    source = read_source(file)
     if yes:
-        return finish(api, _start(api, source, plan_only=False), waiting, as_json)
+        return finish(api, _start(api, source, plan_only=False, replace=replace), waiting, as_json)
     _need_terminal()
-    run = wait_for_run(api, _start(api, source, plan_only=True), waiting)
-    if run["status"] != "succeeded":
-        return print_end(run, waiting, as_json)
-    print_changes(run)
-    counts: dict[str, int] = run["changes"] or {}
-    if any(counts.values()) and not click.confirm(f"Apply this to {run['environment']}?", err=True):
-        print_end(run, waiting, as_json)
+    planned = wait_for_run(api, _start(api, source, plan_only=True), waiting)
+    return _ask_and_apply(api, planned, replace, waiting, as_json, yes=False)
+
+
+@env.command(epilog="Example: terrarium env upgrade staging")
+@click.argument("name")
+@replace_option
+@yes_option
+@json_option
+@waiting_options
+def upgrade(name: str, replace: tuple[str, ...], yes: bool, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Let an environment use the Terraform modules of this version: show what that changes, ask, and apply it.
+
+    Until then it keeps those that it was made with.
+    """
+    if no_wait:
+        raise click.UsageError("--no-wait does not go with an upgrade: it is a plan and its apply.")
+    if not yes:
+        _need_terminal()
+    waiting, api = read_waiting(timeout, no_wait), connect()
+    planned = wait_for_run(api, api.post(f"/api/environments/{name}/plan", {"upgrade": True}), waiting)
+    return _ask_and_apply(api, planned, replace, waiting, as_json, yes=yes)
+
+
+def _ask_and_apply(
+    api: Api, planned: dict[str, Any], replace: tuple[str, ...], waiting: Waiting, as_json: bool, *, yes: bool
+) -> int:
+    """Show a plan that was made, ask, and apply exactly that one."""
+    if planned["status"] != "succeeded":
+        return print_end(planned, waiting, as_json)
+    print_changes(planned)
+    counts: dict[str, int] = planned["changes"] or {}
+    if not yes and any(counts.values()) and not click.confirm(f"Apply this to {planned['environment']}?", err=True):
+        print_end(planned, waiting, as_json)
         return EXIT_CODES["failed"]
-    run = api.post(f"/api/environments/{run['environment']}/apply", {"plan_id": run["plan_id"]})
+    return _apply_plan(api, planned["environment"], planned["plan_id"], replace, waiting, as_json)
+
+
+def _apply_plan(api: Api, name: str, plan_id: str, replace: tuple[str, ...], waiting: Waiting, as_json: bool) -> int:
+    run = api.post(f"/api/environments/{name}/apply", {"plan_id": plan_id, "replace": replace})
     return finish(api, run, waiting, as_json)
 
 
@@ -95,7 +143,7 @@ def show(name: str, as_json: bool) -> None:
     answer = connect().get(f"/api/environments/{name}")
     if as_json:
         return print_json(answer)
-    print_table(("key", "value"), answer["environment"].items())
+    print_table(("key", "value"), [*answer["environment"].items(), ("held by", _describe_hold(answer["hold"]))])
     click.echo()
     print_table(("spec", "value"), _flatten(answer["spec"]))
     click.echo()
@@ -103,6 +151,10 @@ def show(name: str, as_json: bool) -> None:
         ("run", "operation", "status", "started at", "by"),
         [(run["run_id"], run["operation"], run["status"], run["started_at"], run["actor"]) for run in answer["runs"]],
     )
+
+
+def _describe_hold(hold: dict[str, Any] | None) -> str | None:
+    return f"{hold['holder']} until {hold['expires_at']}: {hold['reason']}" if hold else None
 
 
 def _flatten(value: Any, key: str = "") -> list[tuple[str, Any]]:
@@ -162,3 +214,18 @@ def extend(name: str, duration: str, reason: str, as_json: bool) -> None:
     if as_json:
         return print_json(answer)
     return click.echo(f"{name} expires at {answer['expires_at']}.")
+
+
+@env.command(epilog="Example: terrarium env unlock staging --reason 'its node was terminated'")
+@click.argument("name")
+@click.option("--reason", required=True, help="Why the run is known to be dead, for the ledger.")
+@json_option
+def unlock(name: str, reason: str, as_json: bool) -> None:
+    """Declare dead the run that holds an environment and cannot be proved dead; within a minute it is swept.
+
+    A run that lives after all records nothing more, and fails at its next step.
+    """
+    run = connect().post(f"/api/environments/{name}/unlock", {"reason": reason})
+    if as_json:
+        return print_json(run)
+    return click.echo(f"{name} is unlocked; run {run['run_id']} by {run['actor']} counts as dead.")

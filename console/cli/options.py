@@ -10,6 +10,12 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON object on stdout.")
+replace_option = click.option(
+    "--replace",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A resource that holds data and may be replaced, destroyed or made smaller. Repeat it for each.",
+)
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 

@@ -18,7 +18,7 @@ EXIT_CODES = {
     "waiting": 4,
 }
 #: An error's kind as an exit code; the others are 1.
-ERROR_CODES = {"broken_spec": 2, "refused": 2, "bad_request": 64}
+ERROR_CODES = {"broken_spec": 2, "refused": 2, "forbidden": 2, "bad_request": 64}
 
 
 class CommandError(Exception):
@@ -92,9 +92,20 @@ def format_counts(counts: dict[str, int]) -> str:
 def print_changes(run: dict[str, Any]) -> None:
     """What a plan would do, on stderr: the answer on stdout stays alone."""
     if run["planned"]:
-        rows = [(change["action"], change["address"], change["reason"]) for change in run["planned"]]
+        rows = [(change["action"], change["address"], _format_reason(change)) for change in run["planned"]]
         print_table(("action", "resource", "reason"), rows, to_stderr=True)
     click.echo(format_counts(run["changes"] or {"add": 0, "change": 0, "destroy": 0}), err=True)
+    if run["plan_id"]:
+        click.echo(f"Plan {run['plan_id']}, kept for 24 hours.", err=True)
+
+
+def _format_reason(change: dict[str, Any]) -> str:
+    """Terraform's own reason, and the attributes that differ; what forces a replacement comes first."""
+    told = [
+        f"{one['key']}: {one['before']} → {one['after']}" + (" (forces replacement)" * one["forces_replacement"])
+        for one in change["differences"]
+    ]
+    return "; ".join([*([change["reason"].replace("_", " ")] if change["reason"] else []), *told])
 
 
 def format_seconds(seconds: float) -> str:

@@ -1,7 +1,8 @@
-"""Where the API of this checkout answers: what `make up` wrote down, for its user alone."""
+"""Where the API of this checkout answers, and the token for it: what `make up` wrote down, or the one that is named."""
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from blocks.settings import read_settings
 from console.cli.output import CommandError
@@ -19,7 +20,9 @@ class Place:
 
 def read_place() -> Place:
     """The running stack's API; CommandError where no stack was started from here, or its token is another user's."""
-    state_dir = read_settings().state_dir
+    state_dir, named = read_settings().state_dir, read_settings().token_file
+    if named is not None:
+        return Place(api_url=_read_api_url(), token=_read_named(named))
     try:
         token = (state_dir / "token").read_text().strip()
     except FileNotFoundError as error:
@@ -33,6 +36,15 @@ def read_place() -> Place:
             "Work as the user who ran `make up`, or run your own from another clone.",
         ) from error
     return Place(api_url=_read_api_url(), token=token)
+
+
+def _read_named(token_file: Path) -> str:
+    try:
+        return token_file.read_text().strip()
+    except OSError as error:
+        raise CommandError(
+            "unauthorized", f"The token in {token_file} cannot be read.", "Correct or unset TERRARIUM_TOKEN_FILE."
+        ) from error
 
 
 def _read_api_url() -> str:

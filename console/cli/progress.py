@@ -23,6 +23,8 @@ class Display(Protocol):
 def describe(run: dict[str, Any]) -> str:
     """What is happening, in one line without the counts."""
     progress = run["progress"]
+    if run["status"] == "waiting" and run["resolution"]:
+        return f"waiting. {run['resolution']}"
     if not progress or run["status"] != "running":
         return str(run["status"])
     parts = [_describe_eta(progress), _describe_slowest(progress["slowest"])]

@@ -44,7 +44,7 @@ def _read_run(api: Api, run_id: str, waiting: Waiting) -> dict[str, Any]:
         try:
             return api.get(f"/api/runs/{run_id}")
         except CommandError as failure:
-            if failure.kind != "unavailable" or waiting.is_over or time.monotonic() > silent_until:
+            if failure.kind not in ("unavailable", "too_many") or waiting.is_over or time.monotonic() > silent_until:
                 raise
             time.sleep(LAST_POLL_SECONDS)
 

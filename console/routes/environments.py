@@ -6,7 +6,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Response
 
 from blocks.environment_files import read_declared
-from console.auth import ACTOR
+from console.auth import Asker
 from console.contract import (
     ApplyRequest,
     Diff,
@@ -16,23 +16,28 @@ from console.contract import (
     Environments,
     ExtendRequest,
     Leftover,
+    PlanRequest,
     Run,
     SpecRequest,
+    UnlockRequest,
 )
+from console.routes.asking import Asked, answer_once
+from console.routes.plans import parse_spec, propose
 from console.routes.requests import (
-    answer_accepted,
+    read_applicable_plan,
     read_environment,
-    read_plan,
     read_spec,
     start_run,
     start_teardown,
 )
-from console.routes.views import list_runs, show_environment
+from console.routes.views import list_runs, show_environment, show_hold, show_run
 from console.sources import Given, Sources, UnknownError
+from domain.approval import refuse_unapproved
 from domain.errors import PermanentError, RefusedError
 from domain.spec import EnvironmentSpec
 from domain.spec_difference import list_differences
 from domain.spec_fault import SpecError
+from domain.staleness import refuse_changed_spec
 from domain.status import EnvironmentStatus, Operation
 from domain.teardown import list_leftovers
 
@@ -41,12 +46,16 @@ RUNS_SHOWN = 5
 
 
 @router.post("", status_code=202)
-def create_environment(sources: Given, request: SpecRequest, response: Response) -> Run:
+def create_environment(sources: Given, asking: Asked, request: SpecRequest, response: Response) -> Run:
     """Store a spec and start the run that makes it so, or with `plan_only` the one that shows what it would change."""
-    spec = sources.resolve(request.spec, request.file_name)
-    version = sources.ledger.add_spec(spec.name, spec.canonical_json(), request.spec, ACTOR)
-    operation = Operation.PLAN if request.plan_only else Operation.PROVISION
-    return answer_accepted(response, start_run(sources, spec.name, operation, version))
+
+    def start() -> Run:
+        spec = sources.resolve(request.spec, request.file_name)
+        version = sources.ledger.add_spec(spec.name, spec.canonical_json(), request.spec, asking.actor)
+        operation = Operation.PLAN if request.plan_only else Operation.PROVISION
+        return start_run(sources, asking, spec.name, operation, version, replace=request.replace)
+
+    return answer_once(response, sources, asking, start)
 
 
 @router.get("")
@@ -67,6 +76,7 @@ def get_environment(sources: Given, name: str) -> EnvironmentDetail:
         leftovers=[Leftover(what=item.what, stays=item.stays) for item in list_leftovers(spec)],
         is_protected=spec.protection.teardown == "refused",
         runs=list_runs(sources, name, RUNS_SHOWN),
+        hold=show_hold(sources, name),
     )
 
 
@@ -94,33 +104,61 @@ def _read_side(sources: Sources, name: str) -> tuple[EnvironmentSpec, str]:
 
 
 @router.post("/{name}/plan", status_code=202)
-def plan_environment(sources: Given, name: str, response: Response) -> Run:
-    """Show what applying the newest stored spec would change."""
-    return answer_accepted(response, start_run(sources, name, Operation.PLAN, read_spec(sources, name).version))
+def plan_environment(
+    sources: Given, asking: Asked, name: str, response: Response, request: PlanRequest | None = None
+) -> Run:
+    """Show what applying the newest stored spec would change, on request with the modules of this version."""
+
+    def start() -> Run:
+        version = read_spec(sources, name).version
+        return start_run(sources, asking, name, Operation.PLAN, version, is_upgrade=bool(request and request.upgrade))
+
+    return answer_once(response, sources, asking, start)
 
 
 @router.post("/{name}/apply", status_code=202)
-def apply_environment(sources: Given, name: str, request: ApplyRequest, response: Response) -> Run:
-    """Apply the newest stored spec, or with `plan_id` exactly what that plan showed."""
-    if request.plan_id is None:
+def apply_environment(sources: Given, asking: Asked, name: str, request: ApplyRequest, response: Response) -> Run:
+    """Apply the newest stored spec, or with `plan_id` exactly what that plan showed.
+
+    Without a plan, a change that needs an approval waits for it inside its run. With one it has to be approved: 409.
+    """
+
+    def start() -> Run:
         version = read_spec(sources, name).version
-        return answer_accepted(response, start_run(sources, name, Operation.PROVISION, version))
-    plan = read_plan(sources, name, request.plan_id)
-    return answer_accepted(response, start_run(sources, name, Operation.PROVISION, plan.spec_version, plan.id))
+        if request.plan_id is not None:
+            plan = read_applicable_plan(sources, name, request.plan_id)
+            proposal = propose(sources, plan, asking.actor)
+            refuse_changed_spec(plan.id, proposal.spec, parse_spec(sources, name, version))
+            refuse_unapproved(proposal, sources.read_clock())
+            version = plan.spec_version
+        return start_run(sources, asking, name, Operation.PROVISION, version, request.plan_id, replace=request.replace)
+
+    return answer_once(response, sources, asking, start)
 
 
 @router.delete("/{name}", status_code=202)
-def destroy_environment(sources: Given, name: str, response: Response) -> Run:
+def destroy_environment(sources: Given, asking: Asked, name: str, response: Response) -> Run:
     """Start the teardown. 409, with the refused run, where the environment is protected."""
-    return answer_accepted(response, start_teardown(sources, read_environment(sources, name)))
+
+    def start() -> Run:
+        return start_teardown(sources, asking, read_environment(sources, name))
+
+    return answer_once(response, sources, asking, start)
 
 
 @router.post("/{name}/extend")
-def extend_environment(sources: Given, name: str, request: ExtendRequest) -> Environment:
+def extend_environment(sources: Given, caller: Asker, name: str, request: ExtendRequest) -> Environment:
     """Give an environment that expires more time, counted from its expiry, or from now where that has passed."""
     row = read_environment(sources, name)
     if row.expires_at is None:
         raise RefusedError(f"{name} has no end that could be extended.", f"`terrarium env show {name}` shows its ttl.")
     expires_at = max(row.expires_at, sources.read_clock()) + timedelta(minutes=request.duration)
-    sources.ledger.add_extension(name, expires_at, ACTOR, request.reason)
+    sources.ledger.add_extension(name, expires_at, caller.name, request.reason)
     return show_environment(read_environment(sources, name))
+
+
+@router.post("/{name}/unlock")
+def unlock_environment(sources: Given, caller: Asker, name: str, request: UnlockRequest) -> Run:
+    """Declare dead the run that holds an environment; the sweeper then ends it. 409 where no run holds it."""
+    read_environment(sources, name)
+    return show_run(sources, sources.ledger.unlock(name, caller.name, request.reason).run_id)

@@ -1,48 +1,50 @@
 """How every run is asked for: the request goes to the ledger first, then the run is started under the request's id.
 
-So a run knows who asked and why, and a call that is repeated starts nothing twice.
+So a run knows who asked and why.
 """
 
 import os
 import socket
-import uuid
-
-from fastapi import Response
+from collections.abc import Sequence
 
 from blocks.ledger.rows import EnvironmentRow, PlanRow, SpecVersion
-from console.auth import ACTOR
 from console.contract import Run
+from console.routes.asking import Asking, RefusedRunError
 from console.routes.views import merge_run, show_run
 from console.sources import Sources, UnknownError
 from domain.errors import PermanentError, RefusedError
+from domain.hold import refuse_held
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from domain.teardown import refuse_protected
 
 
-class RefusedRunError(RefusedError):
-    """A refusal that stands in the ledger as a run of its own."""
-
-    def __init__(self, refusal: RefusedError, run: Run) -> None:
-        super().__init__(refusal.summary, refusal.resolution)
-        self.run = run
-
-
 def start_run(
-    sources: Sources, environment: str, operation: Operation, spec_version: int | None, plan_id: str | None = None
+    sources: Sources,
+    asking: Asking,
+    environment: str,
+    operation: Operation,
+    spec_version: int | None,
+    plan_id: str | None = None,
+    *,
+    replace: Sequence[str] = (),
+    is_upgrade: bool = False,
 ) -> Run:
     """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
-    request_id = _record_request(sources, environment, operation, spec_version, plan_id)
-    parameters: dict[str, str | int] = {"environment": environment}
+    refuse_held(operation, sources.ledger.read_hold(environment), sources.read_clock())
+    _record_request(sources, asking, environment, operation, spec_version, plan_id)
+    if replace:
+        sources.ledger.add_replacements(asking.request_id, environment, replace, asking.actor)
+    parameters: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
     if operation in (Operation.PLAN, Operation.PROVISION) and spec_version is not None:
         parameters["spec_version"] = spec_version
     flow_run = sources.prefect.start_run(
-        operation.value, parameters, idempotency_key=request_id, tags=[f"environment:{environment}"]
+        operation.value, parameters, idempotency_key=asking.request_id, tags=[f"environment:{environment}"]
     )
     return merge_run(sources, sources.ledger.read_run(flow_run.run_id), flow_run)
 
 
-def start_teardown(sources: Sources, environment: EnvironmentRow) -> Run:
+def start_teardown(sources: Sources, asking: Asking, environment: EnvironmentRow) -> Run:
     """Start the removal of an environment. RefusedRunError, and a refused run in the ledger, where it is protected.
 
     The flow decides the same again: this early answer spares the person a run that can only be refused.
@@ -53,31 +55,41 @@ def start_teardown(sources: Sources, environment: EnvironmentRow) -> Run:
             f"{name} was destroyed already.", f"`terrarium runs list --environment {name}` shows when."
         )
     spec = read_spec(sources, name, environment.spec_version)
+    made_version = sources.ledger.read_made_version(name) or spec.version
     try:
-        refuse_protected(EnvironmentSpec.model_validate_json(spec.spec_json))
+        for one in (spec, read_spec(sources, name, made_version)):
+            refuse_protected(EnvironmentSpec.model_validate_json(one.spec_json))
     except RefusedError as refusal:
-        raise RefusedRunError(refusal, _record_refusal(sources, name, spec.version, refusal)) from refusal
-    return start_run(sources, name, Operation.TEARDOWN, spec.version)
-
-
-def answer_accepted(response: Response, run: Run) -> Run:
-    """The answer to a started run: the run, and its address in `Location`."""
-    response.headers["Location"] = f"/api/runs/{run.run_id}"
-    return run
+        raise RefusedRunError(refusal, _record_refusal(sources, asking, name, spec.version, refusal)) from refusal
+    return start_run(sources, asking, name, Operation.TEARDOWN, spec.version)
 
 
 def _record_request(
-    sources: Sources, environment: str, operation: Operation, spec_version: int | None, plan_id: str | None = None
-) -> str:
-    request_id = str(uuid.uuid4())
-    sources.ledger.add_request(request_id, environment, operation, spec_version, plan_id, ACTOR, reason="")
-    return request_id
+    sources: Sources,
+    asking: Asking,
+    environment: str,
+    operation: Operation,
+    spec_version: int | None,
+    plan_id: str | None = None,
+) -> None:
+    sources.ledger.add_request(
+        asking.request_id,
+        environment,
+        operation,
+        spec_version,
+        plan_id,
+        asking.actor,
+        reason="",
+        fingerprint=asking.fingerprint,
+    )
 
 
-def _record_refusal(sources: Sources, environment: str, spec_version: int, refusal: RefusedError) -> Run:
+def _record_refusal(
+    sources: Sources, asking: Asking, environment: str, spec_version: int, refusal: RefusedError
+) -> Run:
     """A run that ended before it began: its id is its request's, Prefect never sees it."""
-    run_id = _record_request(sources, environment, Operation.TEARDOWN, spec_version)
-    ledger = sources.ledger
+    _record_request(sources, asking, environment, Operation.TEARDOWN, spec_version)
+    run_id, ledger = asking.request_id, sources.ledger
     ledger.begin_run(
         run_id,
         environment,
@@ -85,7 +97,7 @@ def _record_refusal(sources: Sources, environment: str, spec_version: int, refus
         "console",
         spec_version,
         run_id,
-        ACTOR,
+        asking.actor,
         socket.gethostname(),
         os.getpid(),
     )
@@ -112,7 +124,15 @@ def read_spec(sources: Sources, name: str, version: int | None = None) -> SpecVe
         raise UnknownError(error.summary, error.resolution) from error
 
 
-def read_plan(sources: Sources, name: str, plan_id: str) -> PlanRow:
+def read_plan(sources: Sources, plan_id: str) -> PlanRow:
+    """A saved plan. UnknownError where there is none."""
+    plan = sources.ledger.read_plan(plan_id)
+    if plan is None:
+        raise UnknownError(f"There is no plan {plan_id}.", "`terrarium env plan NAME` makes one.")
+    return plan
+
+
+def read_applicable_plan(sources: Sources, name: str, plan_id: str) -> PlanRow:
     """A saved plan of this environment that may still be applied. UnknownError, or RefusedError where it is too old."""
     plan = sources.ledger.read_plan(plan_id)
     if plan is None or plan.environment != name:

@@ -1,14 +1,15 @@
 """Runs: list, show, follow, stop and repeat."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime
 
 from console.contract import LogLine, LogLines, Run, Runs
-from console.routes.requests import answer_accepted, read_environment, start_run, start_teardown
+from console.routes.asking import Asked, Asking, answer_once
+from console.routes.requests import read_environment, start_run, start_teardown
 from console.routes.views import list_runs, show_run
-from console.sources import Given, UnknownError
+from console.sources import Given, Sources, UnknownError
 from domain.errors import PermanentError
 from domain.status import Operation
 
@@ -28,7 +29,7 @@ def get_run(sources: Given, run_id: str) -> Run:
 
 
 @router.get("/{run_id}/logs")
-def get_logs(sources: Given, run_id: str, after: datetime | None = None) -> LogLines:
+def get_logs(sources: Given, run_id: str, after: AwareDatetime | None = None) -> LogLines:
     """Log lines of a run at or after a time, oldest first."""
     show_run(sources, run_id)
     found = sources.prefect.read_logs(run_id, after)
@@ -46,8 +47,12 @@ def cancel_run(sources: Given, run_id: str) -> Run:
 
 
 @router.post("/{run_id}/retry", status_code=202)
-def retry_run(sources: Given, run_id: str, response: Response) -> Run:
+def retry_run(sources: Given, asking: Asked, run_id: str, response: Response) -> Run:
     """A new run of the same environment, operation and spec version. 409 while the old one goes on."""
+    return answer_once(response, sources, asking, lambda: _start_retry(sources, asking, run_id))
+
+
+def _start_retry(sources: Sources, asking: Asking, run_id: str) -> Run:
     run = show_run(sources, run_id)
     if not run.status.is_final:
         raise PermanentError(
@@ -56,5 +61,5 @@ def retry_run(sources: Given, run_id: str, response: Response) -> Run:
     if run.operation not in (Operation.PLAN, Operation.PROVISION, Operation.TEARDOWN):
         raise UnknownError(f"Run {run_id} cannot be repeated from here.", "Start it in the Prefect UI.")
     if run.operation == Operation.TEARDOWN:
-        return answer_accepted(response, start_teardown(sources, read_environment(sources, run.environment)))
-    return answer_accepted(response, start_run(sources, run.environment, Operation(run.operation), run.spec_version))
+        return start_teardown(sources, asking, read_environment(sources, run.environment))
+    return start_run(sources, asking, run.environment, Operation(run.operation), run.spec_version)

@@ -7,9 +7,11 @@ from console.sources import Given, Sources
 from domain.errors import TerrariumError
 
 router = APIRouter(tags=["status"])
+#: What anybody may read.
+open_router = APIRouter(tags=["status"])
 
 
-@router.get("/health")
+@open_router.get("/health")
 def get_health() -> dict[str, bool]:
     """The API lives. Open to anybody: it tells nothing else."""
     return {"is_healthy": True}

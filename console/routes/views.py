@@ -9,8 +9,9 @@ from typing import Any
 
 from blocks.ledger.rows import EnvironmentRow, RunRow
 from blocks.prefect_api import PrefectRun
-from console.contract import Environment, Run, RunProgress, SlowestStep
+from console.contract import Environment, Hold, Run, RunProgress, SlowestStep
 from console.sources import Sources, UnknownError
+from domain.approval import AWAIT
 from domain.changes import Change, Changes
 from domain.progress import estimate
 from domain.status import RunStatus
@@ -20,6 +21,12 @@ def show_environment(row: EnvironmentRow) -> Environment:
     """One environment of the list."""
     fields = row.model_dump(include=set(Environment.model_fields))
     return Environment.model_validate(fields)
+
+
+def show_hold(sources: Sources, name: str) -> Hold | None:
+    """What holds an environment now."""
+    hold = sources.ledger.read_hold(name)
+    return Hold(**hold.model_dump()) if hold and hold.is_in_force(sources.read_clock()) else None
 
 
 def show_run(sources: Sources, run_id: str) -> Run:
@@ -32,7 +39,7 @@ def show_run(sources: Sources, run_id: str) -> Run:
     if row is None:
         return run
     if not run.status.is_final:
-        return run.model_copy(update={"progress": _read_progress(sources, row)})
+        return run.model_copy(update={"progress": _read_progress(sources, row), **_read_awaited(sources, run)})
     planned, changes = _read_planned(sources, run)
     return run.model_copy(update={"planned": planned, "changes": run.changes or changes})
 
@@ -90,6 +97,8 @@ def _show_queued(sources: Sources, flow_run: PrefectRun) -> Run:
     """A run that the ledger has not met: it waits in Prefect's queue, or ended there."""
     request = sources.ledger.read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
     status = flow_run.status
+    if status is RunStatus.RUNNING and sources.ledger.is_waiting(flow_run.run_id):
+        status = RunStatus.WAITING
     is_final = status.is_final
     return Run(
         environment=str(flow_run.parameters.get("environment") or ""),
@@ -127,6 +136,18 @@ def _read_progress(sources: Sources, row: RunRow) -> RunProgress | None:
     progress = estimate(events, history, sources.read_clock())
     slowest = SlowestStep(**progress.slowest.model_dump()) if progress.slowest else None
     return RunProgress(**progress.model_dump(exclude={"slowest"}), slowest=slowest)
+
+
+def _read_awaited(sources: Sources, run: Run) -> dict[str, Any]:
+    """The plan whose approval a run waits for, what it would change, and how it goes on."""
+    steps = sources.ledger.read_steps(run.run_id) if run.status is RunStatus.WAITING else []
+    awaited = next((step for step in reversed(steps) if step.name == AWAIT and step.outcome == "begun"), None)
+    if awaited is None:
+        return {}
+    plan_id = str(awaited.arguments["plan_id"])
+    planned, changes = _read_planned(sources, run.model_copy(update={"plan_id": plan_id}))
+    way = f"It goes on when somebody other than {run.actor} does `terrarium approve {plan_id} --reason …`."
+    return {"plan_id": plan_id, "planned": planned, "changes": changes, "resolution": way}
 
 
 def _read_planned(sources: Sources, run: Run) -> tuple[list[Change], Any]:

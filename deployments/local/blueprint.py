@@ -9,6 +9,7 @@ from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings
 from blocks.supervisor import Stack
 from blocks.terraform_binary import find_terraform
+from deployments.local.certificate import write_certificate
 from deployments.local.credentials import Credentials, create_credentials
 from deployments.local.database_folder import DatabaseFolder, choose_account, create_database_folder
 from deployments.local.layout import Layout
@@ -37,6 +38,7 @@ def draw_blueprint(settings: Settings) -> Blueprint:
     settings = settings.model_copy(update={"terraform_path": terraform, "vault_path": vault})
     layout = Layout(settings.state_dir)
     layout.create()
+    write_certificate(layout.prefect_certificate)
     credentials = create_credentials(layout)
     postgres = find_postgres_binaries(settings.postgres_bin_dir)
     database = create_database_folder(settings.state_dir, postgres, choose_account())

@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.local.layout import Layout, write_private
 
+TOKEN_BYTES = 32
 
-def _draw() -> str:
-    return secrets.token_urlsafe(24)
+
+def _draw(size_bytes: int = 24) -> str:
+    return secrets.token_urlsafe(size_bytes)
 
 
 def _draw_fernet_key() -> str:
@@ -37,7 +39,7 @@ class Credentials(BaseModel):
 def create_credentials(layout: Layout) -> Credentials:
     """The stack's credentials and the token of its API, made where they are not there yet."""
     if not layout.token.exists():
-        write_private(layout.token, _draw() + "\n")
+        write_private(layout.token, _draw(TOKEN_BYTES) + "\n")
     if not layout.credentials.exists():
         write_private(layout.credentials, Credentials().model_dump_json(indent=2) + "\n")
     return Credentials.model_validate_json(layout.credentials.read_text())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from blocks.logs import list_variables
 from blocks.settings import Settings
 from deployments.local.credentials import Credentials
 from deployments.local.layout import Layout
@@ -19,8 +20,10 @@ KEPT = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_DATA_
 KEPT_PREFIX = "OPENBLAS_"  # which kernels a processor needs
 TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # What only `up` and `down` ask for, and the URL that is built here.
-OURS_ALONE = {"start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "vault_path"}
-OURS_ALONE |= {"ledger_url"}
+OURS_ALONE = {
+    *("start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "vault_path"),
+    *("ledger_url", "ledger_owner_url", "token_file", "upgrade_dumps_kept"),
+}
 
 
 def build_environment(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> dict[str, str]:
@@ -32,6 +35,7 @@ def build_environment(settings: Settings, credentials: Credentials, environ: Map
         | {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         | {MARK: credentials.stack_id, "TMPDIR": str(Layout(settings.state_dir).temporary)}
         | {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        | (list_variables() if settings.log_format == "json" else {})
         | _build_prefect_client(settings, credentials)
     )
 
@@ -76,8 +80,9 @@ def _build_prefect_client(settings: Settings, credentials: Credentials) -> dict[
     password = {"PREFECT_API_AUTH_STRING": credentials.prefect_auth} if settings.prefect_has_password else {}
     return password | {
         "PREFECT_API_URL": settings.prefect_api_url,
+        "PREFECT_API_SSL_CERT_FILE": str(Layout(settings.state_dir).prefect_certificate),
         "PREFECT_HOME": str(Layout(settings.state_dir).prefect_home),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "1",
     }

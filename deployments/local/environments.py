@@ -12,7 +12,7 @@ from pathlib import Path
 from blocks.ledger import open_ledger
 from blocks.settings import CHECKOUT, Settings
 from deployments.local.accounts import load_known, prepare_accounts
-from deployments.local.memory import mark_forgotten
+from deployments.local.memory import mark_forgotten, mark_forgotten_objects
 from domain.errors import PermanentError
 from domain.status import EnvironmentStatus
 
@@ -30,6 +30,8 @@ def make_environments(settings: Settings, report: Report) -> None:
     prepare_accounts(settings, report)
     with open_ledger(os.environ["TERRARIUM_LEDGER_URL"]) as ledger:
         mark_forgotten(ledger, load_known)
+        if lost := mark_forgotten_objects(ledger, load_known):
+            report(f"The emulator's vault forgot {len(lost)} anchors and backups: the ledger has them as lost.")
         known = {row.name: row for row in ledger.list_environments()}
     for name in sorted(row.name for row in known.values() if row.status == EnvironmentStatus.LOST):
         if name != FIRST:

@@ -42,9 +42,19 @@ class Layout:
         return self.state_dir / "logs"
 
     @property
+    def upgrades(self) -> Path:
+        """Dumps of the ledger from before its migrations."""
+        return self.state_dir / "upgrades"
+
+    @property
     def prefect_home(self) -> Path:
         """PREFECT_HOME of everything that the stack starts."""
         return self.state_dir / "prefect"
+
+    @property
+    def prefect_certificate(self) -> Path:
+        """The certificates that Prefect's clients read (certificate.py)."""
+        return self.prefect_home / "certificate.pem"
 
     @property
     def prefect_pages(self) -> Path:

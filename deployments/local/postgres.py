@@ -22,7 +22,7 @@ def create_cluster(database: DatabaseFolder, credentials: Credentials) -> None:
     if database.cluster.exists():
         _check_version(database)
         if _read_owner(database) != credentials.stack_id:
-            _execute(database, database.cluster.name, _list_passwords(credentials, "ALTER"))
+            execute_statements(database, database.cluster.name, _list_passwords(credentials, "ALTER"))
             _write_owner(database, credentials)
         return
     unfinished = database.folder / "data.new"
@@ -32,7 +32,7 @@ def create_cluster(database: DatabaseFolder, credentials: Credentials) -> None:
     if done.returncode:
         raise PermanentError(f"initdb failed: {done.stderr.strip()}", "Mend the cause and run `make up` again.")
     (unfinished / "pg_hba.conf").write_text(ACCESS)
-    _execute(database, unfinished.name, [*_list_passwords(credentials, "CREATE"), *_list_databases()])
+    execute_statements(database, unfinished.name, [*_list_passwords(credentials, "CREATE"), *_list_databases()])
     _write_owner(database, credentials)
     unfinished.rename(database.cluster)
 
@@ -56,7 +56,7 @@ def _list_databases() -> list[str]:
     ]
 
 
-def _execute(database: DatabaseFolder, folder: str, statements: list[str]) -> None:
+def execute_statements(database: DatabaseFolder, folder: str, statements: list[str]) -> None:
     """Run statements in single-user mode (`postgres --single -j`: each ends with a semicolon and an empty line).
 
     It exits with 0 after a wrong statement too, so its words are read.

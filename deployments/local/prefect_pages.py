@@ -13,11 +13,14 @@ HEAD = "<head>"
 def restrict_pages(settings: Settings) -> None:
     """Write the policy into the first page of each of Prefect's UIs, where it is not there yet."""
     for page in Layout(settings.state_dir).prefect_pages.glob("*/index.html"):
-        _add_policy(page, settings.prefect_url)
+        add_policy(page, settings.prefect_url)
 
 
-def _add_policy(page: Path, prefect_url: str) -> None:
-    """Both UIs need inline scripts; `localhost` is another origin than the address that they call."""
+def add_policy(page: Path, prefect_url: str) -> None:
+    """Write the policy into a page, where it is not there yet.
+
+    Both UIs need inline scripts; `localhost` is another origin than the address that they call.
+    """
     sources = f"'self' 'unsafe-inline' 'unsafe-eval' data: blob: {prefect_url} {prefect_url.replace('http', 'ws', 1)}"
     tag = f'<meta http-equiv="Content-Security-Policy" content="default-src {sources}">'
     text = page.read_text(encoding="utf-8")

@@ -27,14 +27,6 @@ def list_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process
     return found
 
 
-def list_children(pid: int) -> list[psutil.Process]:
-    """What a process started itself; nothing where it has ended."""
-    try:
-        return psutil.Process(pid).children()
-    except psutil.NoSuchProcess:
-        return []
-
-
 def end_processes(processes: Iterable[psutil.Process], grace_seconds: float) -> None:
     """SIGTERM, then SIGKILL to what is left after the grace. psutil checks the start time: a reused pid is safe."""
     processes = list(processes)

@@ -108,12 +108,11 @@ def _vault(settings: Settings, credentials: Credentials, program: Path) -> Progr
 
 
 def _worker(settings: Settings, environment: Mapping[str, str]) -> Program:
-    """Its flows are ended before it (`stop_part`), because it reports how they ended."""
+    """Its runs are ended before it (`stop_part`), because it reports how they ended."""
     page = {"PREFECT_WORKER_WEBSERVER_HOST": settings.host, "PREFECT_WORKER_WEBSERVER_PORT": str(settings.worker_port)}
-    arguments = ("worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", "local", "--with-healthcheck")
     return Program(
         name=WORKER,
-        command=(sys.executable, "-m", "prefect", *arguments),
+        command=(sys.executable, "-m", "deployments.worker", "--pool", WORK_POOL),
         environment={**environment, **page, **read_revision(WORKER)},
         port=settings.worker_port,
         port_setting="TERRARIUM_WORKER_PORT",

@@ -4,11 +4,11 @@ import hashlib
 
 from blocks.settings import CHECKOUT
 
-# Packages and the code that a server holds in memory. Flows are not here: each run is a process of its own.
+# Packages and the code that a server holds in memory. Flows are not here: the worker looks at their files itself.
 SOURCES = {
     "emulator": ("deployments/local/emulator*.py",),
     "prefect": ("uv.lock",),
-    "worker": ("uv.lock",),
+    "worker": ("uv.lock", "deployments/worker/*.py"),
     "api": ("uv.lock", "console/**/*.py", "blocks/**/*.py", "domain/**/*.py"),
 }
 

@@ -12,8 +12,9 @@ import psutil
 
 from blocks.settings import CHECKOUT
 from blocks.supervisor import Stack, is_healthy, open_supervisor
-from deployments.local.processes import end_processes, list_children, list_descendants, wait_for_end
+from deployments.local.processes import end_processes, find_processes, list_descendants, wait_for_end
 from deployments.local.programs import WORKER
+from deployments.worker.processes import NAME_PREFIX
 from domain.errors import PermanentError
 
 SETTLED = ("STOPPED", "EXITED", "FATAL")
@@ -95,17 +96,26 @@ def stop_part(stack: Stack, part: str, flow_grace_seconds: float) -> None:
         if row["statename"] in SETTLED:
             return
         if part == WORKER:
-            _end_flows(row["pid"], flow_grace_seconds)
+            _end_runs(stack, flow_grace_seconds)
         descendants = _list_family(row["pid"])[1:]
         with suppress(Fault):  # it may have ended meanwhile
             supervisor.stopProcess(part)
     end_processes(descendants, GRACE_SECONDS)
 
 
-def _end_flows(worker_pid: int, grace_seconds: float) -> None:
-    """Each flow gets SIGTERM and the time to end in order, with its Terraform, while the worker can still report it."""
-    end_processes(list_children(worker_pid), grace_seconds)
-    wait_for_end(list_children(worker_pid), GRACE_SECONDS)
+def _end_runs(stack: Stack, grace_seconds: float) -> None:
+    """Each run gets SIGTERM and the time to end in order, with its Terraform, while the worker can still report it.
+
+    A run that a killed worker left behind is among them.
+    """
+    end_processes([process for process in find_processes(stack.stack_id) if _is_run(process)], grace_seconds)
+
+
+def _is_run(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith(NAME_PREFIX)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def shut_down_supervisor(stack: Stack, timeout_seconds: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from blocks.openbao_binary import BUILD_COMMAND
 from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
+from deployments.first_token import record_first_token
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
 from deployments.local.environment import build_own_environment, database_url
 from deployments.local.layout import write_private
@@ -82,17 +83,26 @@ def _bring_up(blueprint: Blueprint, program: Program, report: Report) -> None:
 
 
 def _prepare_ledger(blueprint: Blueprint, report: Report) -> None:
-    """Bring the private ledger's schema up to date. A ledger that the user named is its owner's to migrate."""
-    from blocks.ledger.migrate import migrate
+    """Bring the private ledger's schema up to date, and give the first token.
 
-    if blueprint.settings.ledger_url.get_secret_value():
-        return
-    migrate(database_url(blueprint.settings, "terrarium_owner", blueprint.credentials.ledger_owner), "terrarium_app")
+    A ledger that the user named is its owner's to migrate.
+    """
+    from blocks.ledger import open_ledger
+    from deployments.local.upgrade import upgrade_ledger
+
+    settings = blueprint.settings
+    if not settings.ledger_url.get_secret_value():
+        url = database_url(settings, "terrarium_owner", blueprint.credentials.ledger_owner)
+        programs, folder = blueprint.database.programs, blueprint.layout.upgrades
+        upgrade_ledger(url, "terrarium_app", programs, folder, settings.upgrade_dumps_kept, report)
+    with open_ledger(os.environ["TERRARIUM_LEDGER_URL"]) as ledger:
+        if name := record_first_token(ledger, blueprint.layout.token):
+            report(f"The token in {blueprint.layout.token} is {name}: an administrator's, for you alone.")
 
 
 def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
     """Prefect is imported only now: it reads its settings from the environment when it is imported."""
-    from deployments.local.registration import register_deployments
+    from deployments.registration import describe_processes, register_deployments
 
     restrict_pages(blueprint.settings)
     if blueprint.settings.vault_path is None:
@@ -100,7 +110,7 @@ def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
 
         forget_vault(blueprint.settings)
         report(f"No OpenBao here: the stack goes without a Vault. To have one: {BUILD_COMMAND}")
-    if changed := asyncio.run(register_deployments()):
+    if changed := asyncio.run(register_deployments(describe_processes())):
         report(f"Deployments registered: {', '.join(changed)}.")
 
 

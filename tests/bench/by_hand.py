@@ -9,7 +9,7 @@ from pathlib import Path
 from blocks.aws import AwsAccount, state_key
 from blocks.settings import CHECKOUT, Settings
 from blocks.terraform_binary import find_provider_mirror, find_terraform, write_cli_config
-from domain.infrastructure import Account, terraform_inputs
+from domain.infrastructure import terraform_inputs
 from domain.spec import EnvironmentSpec
 
 HCL = CHECKOUT / "infra" / "terraform"
@@ -37,13 +37,7 @@ class ByHand:
             shutil.copytree(HCL / part, self._folder / part, ignore=shutil.ignore_patterns(".terraform*"))
         stack = self._folder / "stacks" / "aws"
         account = self._account
-        owner = Account(
-            id=account.account_id,
-            role_arn=account.role_arn,
-            state_bucket=account.state_bucket,
-            vault_bucket=account.vault_bucket,
-        )
-        inputs = terraform_inputs(self._spec, 1, "by-hand", owner)
+        inputs = terraform_inputs(self._spec, 1, "by-hand", account.owner())
         (stack / "terraform.tfvars.json").write_text(json.dumps(inputs))
         backend = account.terraform_backend(state_key(self._spec.name))
         (stack / "backend.json").write_text(json.dumps(backend))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from blocks.ledger import open_ledger
 from blocks.settings import CHECKOUT
 from tests.e2e.user import COMMAND_SECONDS, User
 from tests.polling import wait_for
@@ -50,6 +51,8 @@ def test_up_makes_again_what_the_emulator_forgot(own_user: User) -> None:
     Until then it was claimed only by the ledger, and `doctor` said so; another `make up` changes nothing.
     """
     assert own_user.terrarium("env", "apply", own_user.write("small"), "--yes").code == 0
+    with open_ledger(own_user.stack.environment["TERRARIUM_LEDGER_URL"]) as ledger:
+        ledger.add_vault_object("anchor", "nonproduction", "s3://vault/a", "a" * 64, ledger.read_head(), "schedule")
     kill_emulator(own_user.stack)
     doctor = own_user.terrarium("doctor")
     assert (doctor.code, "has forgotten nonproduction" in doctor.out) == (3, True), doctor.out
@@ -57,6 +60,7 @@ def test_up_makes_again_what_the_emulator_forgot(own_user: User) -> None:
     done = own_user.stack.run("up")
     assert done.returncode == 0, done.stderr
     assert "The emulator forgot small: it is being made again" in done.stderr
+    assert "The emulator's vault forgot 1 anchors and backups" in done.stderr
     environments = {row["name"]: row for row in own_user.list_environments()}
     assert environments["dev"]["status"] == "ready"
     wait_for("it is ready again", lambda: own_user.read_environment("small")["status"] == "ready", COMMAND_SECONDS)

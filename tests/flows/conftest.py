@@ -16,16 +16,19 @@ from tests.flow_world import FlowProcess, World, pause_schedule
 from tests.integration.conftest import bootstrap, open_account
 from tests.stack import LocalStack
 
+SCHEDULED = ("expire", "sweep")
+
 
 @pytest.fixture(scope="session")
 def world(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The stack with an account and a warm process. The schedule of `expire` rests: tests run it when they want it."""
+    """The stack with an account and a warm process. The schedules rest: tests run what they want, when they want it."""
     environment, settings = stack.environment, stack.settings
     credentials = Credentials.model_validate_json(Layout(settings.state_dir).credentials.read_text())
     owner = create_engine(database_url(settings, "terrarium_owner", credentials.ledger_owner))
     process = FlowProcess(environment, tmp_path_factory.mktemp("flows") / "log")
     prefect = PrefectApi(settings.prefect_api_url)
-    pause_schedule(prefect, "expire", is_paused=True)
+    for scheduled in SCHEDULED:
+        pause_schedule(prefect, scheduled, is_paused=True)
     try:
         with open_ledger(environment["TERRARIUM_LEDGER_URL"]) as ledger, Faults(owner) as faults:
             account = bootstrap(open_account(settings.emulator_url, f"{uuid.uuid4().int % 10**12:012}"))
@@ -33,7 +36,8 @@ def world(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             yield World(stack, account, ledger, prefect, faults, process)
     finally:
         process.kill()
-        pause_schedule(prefect, "expire", is_paused=False)
+        for scheduled in SCHEDULED:
+            pause_schedule(prefect, scheduled, is_paused=False)
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 
-from blocks.ledger import RunRow
+from blocks.ledger import RunRow, StepRow
 from domain.changes import Changes, Counts
 from domain.status import Operation
 from tests.flow_steps import check_what_is_left, every_step_can_fail, every_step_can_repeat
 from tests.flow_world import PARTS, World
 from tests.polling import wait_for
 
-PROVISION = ("apply_infrastructure", "verify_infrastructure", "publish_report")
+PROVISION = ("pin_modules", "apply_infrastructure", "verify_infrastructure", "publish_report")
 PLAN = ("save_plan", "publish_report")
 
 
@@ -39,6 +39,11 @@ def wait_for_end(world: World, run_id: str) -> RunRow:
 
     ended: RunRow = wait_for(f"run {run_id} has ended", read)
     return ended
+
+
+def find_step(world: World, run: RunRow, name: str) -> StepRow:
+    """A run's step of that name."""
+    return next(step for step in world.steps(run.run_id) if step.name == name)
 
 
 def test_a_new_environment_becomes_ready_and_stays_so(world: World, name: str) -> None:
@@ -153,18 +158,10 @@ def test_a_failed_run_can_be_tried_again_in_prefect(world: World, name: str) -> 
     assert world.observe(name)["plans"] == [f"plans/{name}/{again.report['plan_id']}"]
 
 
-def plan(world: World, name: str, version: int) -> str:
-    """The id of a plan that is saved."""
-    run = world.run("plan", name, version)
-    assert run.status == "succeeded"
-    assert run.report is not None
-    return str(run.report["plan_id"])
-
-
 def test_the_plan_that_was_shown_is_the_plan_that_is_applied(world: World, name: str) -> None:
     """The apply makes no plan of its own; the run has the actor of its request, and one without has `prefect-ui`."""
     version = world.add_spec(name)
-    plan_id = plan(world, name, version)
+    plan_id = world.plan(name, version)
     assert world.parts(name) == []
     assert world.status(name) is None
     request_id = world.ask(Operation.PROVISION, name, version, plan_id, "alice")
@@ -176,22 +173,8 @@ def test_the_plan_that_was_shown_is_the_plan_that_is_applied(world: World, name:
     planned, shown = world.ledger.list_runs(name)[1], world.ledger.read_plan(plan_id)
     assert planned.actor == "prefect-ui"
     assert shown is not None
-    applied = world.steps(run.run_id)[0].arguments["changes"]
+    applied = find_step(world, run, "apply_infrastructure").arguments["changes"]
     assert Changes.model_validate(applied).digest() == shown.digest
-
-
-def test_a_stale_plan_is_refused(world: World, name: str) -> None:
-    """Another apply came between: what was shown is not what would happen, so nothing happens."""
-    version = world.make(name, data={"queue": {}})
-    wanted = world.add_spec(name)
-    plan_id = plan(world, name, wanted)
-    world.run("provision", name, world.add_spec(name, data={}))
-    before = world.observe(name)
-    run = world.run("provision", name, wanted, world.ask(Operation.PROVISION, name, wanted, plan_id, "alice"))
-    assert (run.status, run.environment_status) == ("refused", None)
-    assert "state has changed since this plan was made" in run.error
-    assert world.observe(name) == before
-    assert (world.status(name), version) == ("ready", 1)
 
 
 def test_a_plan_that_is_unknown_expired_or_of_another_environment_is_refused(world: World, name: str) -> None:
@@ -213,18 +196,6 @@ def test_a_plan_that_is_unknown_expired_or_of_another_environment_is_refused(wor
     assert world.status(name) is None
 
 
-def test_a_loss_beyond_the_limit_is_refused(world: World, name: str) -> None:
-    """The refusal has its numbers, no step has begun, and the environment stays ready."""
-    world.make(name)
-    before = world.observe(name)
-    protection = {"teardown": "allowed", "deletion_limit": 1, "final_snapshot": False, "keep_media": False}
-    run = world.run("provision", name, world.add_spec(name, data={"media": {}}, protection=protection))
-    assert (run.status, run.environment_status) == ("refused", None)
-    assert "delete or replace 2 resources, limit 1" in run.error
-    assert world.steps(run.run_id) == []
-    assert (world.observe(name), world.status(name)) == (before, "ready")
-
-
 def test_an_apply_outlives_a_restart_of_the_database(world: World, name: str) -> None:
     """What the journal could not write it writes later: the apply goes on, and no event is missing."""
     with world.faults.order(name, "journal", "middle", "away"):
@@ -232,7 +203,7 @@ def test_an_apply_outlives_a_restart_of_the_database(world: World, name: str) ->
     assert (run.status, run.environment_status) == ("succeeded", "ready"), run.error
     rows = [(row.kind, row.address) for row in world.ledger.read_journal(run.run_id)]
     assert len(rows) == len(set(rows)) == 3 * len(PARTS)
-    assert world.steps(run.run_id)[0].detail["events"] == len(rows)
+    assert find_step(world, run, "apply_infrastructure").detail["events"] == len(rows)
 
 
 def test_an_environment_does_not_move(world: World, name: str) -> None:

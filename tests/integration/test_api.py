@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from blocks.ledger import Ledger
+from console.access import OPEN_PATHS
 from console.api import create_app
-from console.auth import OPEN_PATHS, hash_token
 from domain.changes import Change, Changes
 from domain.status import EnvironmentStatus, Operation, RunStatus
 from tests.api_face import ROOT, TRY, Face, open_face
@@ -99,7 +99,6 @@ def test_a_plan_is_shown_and_applied_as_it_was_shown(face: Face) -> None:
     shown = face.get(f"/api/runs/{run['run_id']}")
     assert shown["plan_id"] == "p1"
     assert [change["address"] for change in shown["planned"]] == ["aws_sqs_queue.main"]
-    face.create(TRY.replace("TB-100", "TB-200"), plan_only=True)
     applied = face.post("/api/environments/try/apply", {"plan_id": "p1"})
     flow_run = face.prefect.runs[applied["run_id"]]
     assert flow_run.parameters == {"environment": "try", "spec_version": 1}
@@ -108,6 +107,8 @@ def test_a_plan_is_shown_and_applied_as_it_was_shown(face: Face) -> None:
     assert request.plan_id == "p1"
     assert face.post("/api/environments/try/apply", {"plan_id": "p2"}, 404)["error"]["kind"] == "unknown"
     assert face.post("/api/environments/other/apply", {"plan_id": "p1"}, 404)["error"]["kind"] == "unknown"
+    face.create(TRY.replace("TB-100", "TB-200"), plan_only=True)
+    assert face.post("/api/environments/try/apply", {"plan_id": "p1"}, 409)["error"]["kind"] == "refused"
 
 
 def test_an_old_plan_is_refused(face: Face) -> None:
@@ -168,7 +169,7 @@ def test_what_was_destroyed_is_not_destroyed_again(face: Face) -> None:
 def test_a_fault_of_the_api_has_the_same_shape(face: Face) -> None:
     """500 tells the type of the error and where to read more, never its text."""
     broken = dataclasses.replace(face.sources, environments_dir=None)
-    with serve(create_app(broken, hash_token(TOKEN))) as url:
+    with serve(create_app(broken)) as url:
         error = face.read(face.client.post(f"{url}/api/environments", json={"spec": TRY}), 500)["error"]
     assert (error["kind"], error["summary"]) == ("failed", "The API failed: TypeError.")
 
@@ -198,6 +199,32 @@ def test_an_environment_is_extended_from_its_end(face: Face) -> None:
     assert face.post("/api/environments/try/extend", {"duration": "2"}, 422)["error"]["kind"] == "bad_request"
     face.make(PRODUCTION)
     assert face.post("/api/environments/production/extend", {"duration": "2h"}, 409)["error"]["kind"] == "refused"
+
+
+def test_a_held_environment_is_unlocked_with_a_reason(face: Face) -> None:
+    """The answer is the run that counts as dead; the reason and the actor are in the chain; free is free."""
+    run = face.make()
+    assert face.post("/api/environments/try/unlock", {"reason": "node gone"}, 409)["error"]["kind"] == "conflict"
+    face.ledger.enter_run(run["run_id"], "try")
+    face.ledger.take_lease("try", run["run_id"])
+    assert face.post("/api/environments/try/unlock", {}, 422)["error"]["kind"] == "bad_request"
+    assert face.post("/api/environments/try/unlock", {"reason": "node gone"}, 200)["run_id"] == run["run_id"]
+    last = face.ledger.list_events("try", limit=500)[-1]
+    assert (last.kind, last.reason, last.run_id) == ("takeover", "node gone", run["run_id"])
+    assert face.ledger.list_leases() == []
+
+
+def test_a_run_that_waits_for_another_says_so(face: Face) -> None:
+    """It has not begun: Prefect calls it running, the ledger knows that another run holds its environment."""
+    held = face.make()
+    face.ledger.enter_run(held["run_id"], "try")
+    face.ledger.take_lease("try", held["run_id"])
+    queued = face.post("/api/environments/try/apply", {})
+    face.prefect.enter(queued["run_id"], RunStatus.RUNNING)
+    face.ledger.enter_run(queued["run_id"], "try")
+    assert face.get(f"/api/runs/{queued['run_id']}")["status"] == "waiting"
+    face.ledger.leave_run(held["run_id"])
+    assert face.get(f"/api/runs/{queued['run_id']}")["status"] == "running"
 
 
 def test_the_status_names_the_parts(face: Face) -> None:

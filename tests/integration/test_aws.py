@@ -32,7 +32,7 @@ def make_bucket(account: AwsAccount, name: str) -> str:
 def test_calls_land_in_the_account_and_name_the_run(account: AwsAccount) -> None:
     """The role's account answers, and the session carries the run's id for CloudTrail."""
     assert account.identity()["account"] == account.account_id
-    arn = account.client("sts", run_id="run-7").get_caller_identity()["Arn"]
+    arn = account.for_run("run-7").client("sts").get_caller_identity()["Arn"]
     assert arn.endswith("assumed-role/terrarium/terrarium-run-7")
 
 

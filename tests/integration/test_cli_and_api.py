@@ -14,10 +14,10 @@ import pytest
 
 from blocks.ledger import Ledger
 from console.api import create_app
-from console.auth import hash_token
 from console.sources import Sources
 from domain.changes import Change, Changes
 from domain.status import EnvironmentStatus, Operation, RunStatus
+from tests.api_face import record_token
 from tests.api_server import TOKEN, serve
 from tests.fakes import FakePrefect
 
@@ -63,7 +63,8 @@ class Worker(threading.Thread):
 def environment(ledger: Ledger, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The variables under which the command finds a running API."""
     prefect = FakePrefect()
-    app = create_app(Sources(ledger, prefect, "http://prefect.example", ROOT / "environments"), hash_token(TOKEN))
+    record_token(ledger)
+    app = create_app(Sources(ledger, prefect, prefect, "http://prefect.example", ROOT / "environments"))
     worker = Worker(ledger, prefect)
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "try.yaml").write_text(TRY)

@@ -22,6 +22,12 @@ def _begin(ledger: Ledger, run_id: str = "run-1", environment: str = "dev", requ
     )
 
 
+def _hold(ledger: Ledger) -> None:
+    """A run that changes an environment holds its lease."""
+    ledger.enter_run("run-1", "dev")
+    assert ledger.take_lease("dev", "run-1") is None
+
+
 def test_same_spec_keeps_its_version(ledger: Ledger) -> None:
     """A spec as the newest one is the newest one; another one, and an older one again, get the next number."""
     other = '{"class":"dev"}'
@@ -99,9 +105,11 @@ def test_outcome_stays(ledger: Ledger) -> None:
 def test_run_that_is_run_again_is_another_attempt(ledger: Ledger) -> None:
     """Prefect's own Retry runs the same flow run: it is running again, and its steps stand beside the old ones."""
     _begin(ledger)
+    _hold(ledger)
     ledger.finish_step(ledger.begin_step("run-1", "apply", {}), "failed")
     ledger.finish_run("run-1", RunStatus.FAILED, EnvironmentStatus.FAILED)
     assert _begin(ledger) == 2
+    _hold(ledger)
     ledger.begin_step("run-1", "apply", {})
     run = ledger.read_run("run-1")
     assert run is not None
@@ -123,6 +131,7 @@ def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
 def test_step_is_on_record_before_the_act(ledger: Ledger) -> None:
     """A begun step has its arguments and its undo; its newest outcome counts, for it may be undone later."""
     _begin(ledger)
+    _hold(ledger)
     step_id = ledger.begin_step("run-1", "save_plan", {"plan_id": "p"}, Undo(name="delete_plan"))
     ledger.begin_step("run-1", "report", {})
     begun = ledger.read_steps("run-1")[0]
@@ -146,14 +155,16 @@ def test_nothing_is_written_for_what_never_began(ledger: Ledger) -> None:
 
 
 def test_plan_is_kept_for_its_id(ledger: Ledger) -> None:
-    """A saved plan is read back whole; its id belongs to it."""
+    """A saved plan is read back whole; made again, it has the same id and the newest row counts."""
     _begin(ledger)
     ledger.add_plan("p1", "dev", 1, "run-1", "d" * 64, '{"items":[]}', "s3://state/plans/dev/p1", AT)
     plan = ledger.read_plan("p1")
     assert plan is not None
     assert (plan.location, plan.expires_at, plan.changes_json) == ("s3://state/plans/dev/p1", AT, '{"items":[]}')
-    with pytest.raises(PermanentError, match="contradicts"):
-        ledger.add_plan("p1", "dev", 1, "run-1", "e" * 64, "{}", "elsewhere", AT)
+    ledger.add_plan("p1", "dev", 1, "run-1", "d" * 64, '{"items":[]}', "s3://state/plans/dev/p1", AT.replace(year=2027))
+    again = ledger.read_plan("p1")
+    assert again is not None
+    assert again.expires_at == AT.replace(year=2027)
     assert ledger.read_plan("p2") is None
 
 

@@ -2,38 +2,15 @@
 # ruff: noqa: S608 - the statements are made of this file's own names
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
 from blocks.ledger import Ledger
-from blocks.ledger.tables import CHAINED, metadata
-from domain.status import EnvironmentStatus, Operation, RunStatus
-from domain.step import Undo
+from blocks.ledger.tables import CHAINED
+from domain.status import Operation
 from tests.postgres_server import APP_ROLE, PostgresServer
-
-AT = datetime(2026, 11, 24, tzinfo=UTC)
-TABLES = [table.name for table in metadata.sorted_tables]
-
-
-@pytest.fixture
-def told_ledger(ledger: Ledger) -> Ledger:
-    """A ledger with a record of every kind."""
-    version = ledger.add_spec("dev", '{"class":"dev","ttl":"1h"}', "name: dev", "ada")
-    ledger.add_request("key", "dev", Operation.PROVISION, version, None, "ada", "first")
-    ledger.begin_run("run-1", "dev", Operation.PROVISION, "provision_environment", version, "key", "ada", "host", 1)
-    ledger.open_generation("dev", "run-1", "nonproduction", "")
-    step_id = ledger.begin_step(
-        "run-1", "save_plan", {"nested": {"ü": [1.50, 1e-7, True, None]}}, Undo(name="delete_plan")
-    )
-    ledger.add_plan("p1", "dev", version, "run-1", "d" * 64, "{}", "s3://state/p1", AT)
-    ledger.finish_step(step_id, "done", "saved")
-    ledger.finish_run("run-1", RunStatus.SUCCEEDED, EnvironmentStatus.READY, report={"resources": 3, "cost": 0.1})
-    ledger.add_notice("dev", "warn", AT)
-    ledger.add_extension("dev", AT, "bob", "demo")
-    ledger.mark_lost("dev", "the emulator restarted")
-    return ledger
+from tests.told_ledger import CHANGES, TABLES, tamper
 
 
 def test_every_record_has_its_event(told_ledger: Ledger) -> None:
@@ -71,11 +48,11 @@ def test_nobody_changes_a_record(
 
 
 def test_application_only_reads_and_inserts(postgres: PostgresServer, ledger: Ledger, ledger_database: str) -> None:
-    """The application's role has SELECT and INSERT, and creates nothing."""
+    """The application's role has SELECT and INSERT, and creates nothing; leases and heartbeats are no records."""
     assert ledger.list_events() == []
     rights = (
         "SELECT DISTINCT privilege_type FROM information_schema.role_table_grants "
-        "WHERE grantee = current_user AND table_schema = 'ledger'"
+        "WHERE grantee = current_user AND table_schema = 'ledger' AND table_name NOT IN ('lease', 'liveness')"
     )
     with psycopg.connect(postgres.url(ledger_database, APP_ROLE), autocommit=True) as connection:
         assert {row[0] for row in connection.execute(rights)} == {"SELECT", "INSERT"}
@@ -85,39 +62,13 @@ def test_application_only_reads_and_inserts(postgres: PostgresServer, ledger: Le
             connection.execute("ALTER TABLE ledger.event DISABLE TRIGGER append_only")
 
 
-CHANGES = {
-    "event": "reason = 'other'",
-    "spec": "source_text = 'other'",
-    "request": "actor = 'eve'",
-    "run": "pid = 2",
-    "run_outcome": """report = '{"resources": 2, "cost": 0.1}'""",
-    "step": "arguments = '{}'",
-    "step_outcome": "outcome = 'failed'",
-    "generation": "account = 'production'",
-    "loss": "reason = 'other'",
-    "plan": "location = 'elsewhere'",
-    "extension": "expires_at = now()",
-    "notice": "kind = 'expire'",
-}
-
-
-def _tamper(postgres: PostgresServer, database: str, *statements: str) -> None:
-    """Change the ledger as somebody who holds the server: without triggers and foreign keys."""
-    with psycopg.connect(postgres.url(database)) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for name in TABLES:
-            connection.execute(f"ALTER TABLE ledger.{name} DISABLE TRIGGER append_only".encode())
-        for statement in statements:
-            assert connection.execute(statement.encode()).rowcount > 0
-
-
 @pytest.mark.parametrize("name", CHANGES)
 def test_altered_record_is_named(
     postgres: PostgresServer, told_ledger: Ledger, ledger_database: str, name: str
 ) -> None:
     """A record of any kind that was changed in the database is named by its number and kind."""
     seq = 4 if name == "event" else next(event.seq for event in told_ledger.list_events() if event.kind == name)
-    _tamper(postgres, ledger_database, f"UPDATE ledger.{name} SET {CHANGES[name]} WHERE seq = {seq}")
+    tamper(postgres, ledger_database, f"UPDATE ledger.{name} SET {CHANGES[name]} WHERE seq = {seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (seq, "altered")
@@ -129,7 +80,7 @@ def test_removed_record_is_named(
 ) -> None:
     """A record of any kind that was deleted, or an event, is named by its number."""
     seq = 4 if name == "event" else next(event.seq for event in told_ledger.list_events() if event.kind == name)
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.{name} WHERE seq = {seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.{name} WHERE seq = {seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (seq, "removed")
@@ -138,7 +89,7 @@ def test_removed_record_is_named(
 def test_reordered_events_are_named(postgres: PostgresServer, told_ledger: Ledger, ledger_database: str) -> None:
     """Two events that changed places are named at the first of the two."""
     moves = [f"UPDATE ledger.event SET seq = {new} WHERE seq = {old}" for old, new in ((3, -3), (4, 3), (-3, 4))]
-    _tamper(postgres, ledger_database, *moves)
+    tamper(postgres, ledger_database, *moves)
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (3, "reordered")
@@ -147,11 +98,11 @@ def test_reordered_events_are_named(postgres: PostgresServer, told_ledger: Ledge
 def test_cut_tail_is_seen(postgres: PostgresServer, told_ledger: Ledger, ledger_database: str) -> None:
     """Cut events betray themselves by the records they leave; cut with their records, only an anchor shows them."""
     last = told_ledger.list_events()[-1]
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.event WHERE seq = {last.seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.event WHERE seq = {last.seq}")
     found = told_ledger.verify_chain()
     assert found is not None
     assert (found.seq, found.fault) == (last.seq, "removed")
-    _tamper(postgres, ledger_database, f"DELETE FROM ledger.loss WHERE seq = {last.seq}")
+    tamper(postgres, ledger_database, f"DELETE FROM ledger.loss WHERE seq = {last.seq}")
     assert told_ledger.verify_chain() is None
     found = told_ledger.verify_chain({last.seq: last.hash})
     assert found is not None
@@ -164,7 +115,7 @@ def test_many_writers_make_one_chain(ledger: Ledger) -> None:
 
     def tell(worker: int) -> None:
         run_id = f"run-{worker}"
-        ledger.begin_run(run_id, "dev", Operation.PROVISION, "f", version, None, "ada", "host", worker)
+        ledger.begin_run(run_id, "dev", Operation.PLAN, "f", version, None, "ada", "host", worker)
         for _ in range(10):
             ledger.finish_step(ledger.begin_step(run_id, "apply", {}), "done")
         ledger.open_generation("dev", run_id, "nonproduction", "")

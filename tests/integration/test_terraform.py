@@ -71,7 +71,7 @@ def run_elsewhere(
 
 def find_holder(folder: Path) -> HolderProcess:
     """The Terraform that holds the lock, as written down."""
-    (record,) = (folder / "holders").iterdir()
+    (record,) = (folder / "holders").glob("*.json")
     return HolderProcess.model_validate_json(record.read_text())
 
 

@@ -73,12 +73,13 @@ class Place:
         self.inventories.append(observe_inventory(self.account, REGIONS, LISTINGS))
         return self.inventories[-1]
 
-    def run(self, *arguments: str) -> Answer:
-        """`terrarium …`, as a person types it, with --json."""
+    def run(self, *arguments: str, token_file: Path | None = None) -> Answer:
+        """`terrarium …`, as a person types it, with --json; as who has the token in that file."""
+        own = {"TERRARIUM_TOKEN_FILE": str(token_file)} if token_file else {}
         began = time.monotonic()
         done = subprocess.run(
             [TERRARIUM, *arguments, "--json"],
-            env=self.stack.environment,
+            env=self.stack.environment | own,
             cwd=CHECKOUT,
             text=True,
             capture_output=True,

@@ -26,6 +26,18 @@ print("ready", flush=True)
 while True:
     time.sleep(0.05)
 """
+# It counts its interrupts for half a second after the first.
+COUNTING = """
+import signal, time
+from pathlib import Path
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))
+print("ready", flush=True)
+while not seen or time.monotonic() < seen[0] + 0.5:
+    time.sleep(0.01)
+Path("count.new").write_text(str(len(seen)))
+Path("count.new").rename("count")
+"""
 STUBBORN = POLITE.replace("signal.signal(signal.SIGINT, stop)", "signal.signal(signal.SIGINT, signal.SIG_IGN)")
 
 
@@ -126,7 +138,31 @@ def test_a_child_that_ignores_the_interrupt_is_killed_after_the_grace(tmp_path: 
     assert not is_alive(pids[0])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_killed_parent_with_threads_interrupts_once(tmp_path: Path, attempt: int) -> None:
+    """Terraform gives up its state on a second interrupt, so there is none, however many threads die with the run."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    parent_code = f"""
+import sys, threading, time
+from pathlib import Path
+from blocks.child import run_child
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+run_child([sys.executable, "counting.py"], folder=Path({json.dumps(str(tmp_path))}), environment={{}},
+          on_line=lambda line: print(line, flush=True))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert parent.stdout
+        assert parent.stdout.readline() == "ready\n"
+        os.kill(parent.pid, signal.SIGKILL)
+        wait_until(lambda: (tmp_path / "count").exists())
+        assert (tmp_path / "count").read_text() == "1"
+    finally:
+        parent.kill()
+        parent.communicate()
+
+
 @pytest.mark.parametrize("hostile", ["", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])", "ignore"])
 def test_child_saves_when_the_parent_is_killed(tmp_path: Path, hostile: str) -> None:
     """kill -9 of the parent reaches the child as SIGINT, even where the parent blocked or ignored that signal."""

@@ -117,7 +117,7 @@ def test_a_plan_is_shown_beside_the_answer(api: ScriptedApi, capsys: pytest.Capt
     api.on("POST", "/api/environments", golden("run"), code=202)
     assert run(["env", "plan", "dev"]) == 0
     streams = capsys.readouterr()
-    assert "aws_sqs_queue.main" in streams.err
+    assert "replace  aws_sqs_queue.main  cannot update; name: old → new (forces replacement)" in streams.err
     assert "1 to add, 0 to change, 1 to destroy." in streams.err
     assert "aws_sqs_queue.main" not in streams.out
 
@@ -249,6 +249,16 @@ def test_cancel_retry_and_extend(api: ScriptedApi, capsys: pytest.CaptureFixture
     assert run(["env", "extend", "staging", "8h", "--reason", "demo"]) == 0
     assert "expires at 2026-03-01T20:00:00Z" in capsys.readouterr().out
     assert api.calls[-1][2] == {"duration": "8h", "reason": "demo"}
+
+
+def test_unlock_needs_a_reason(api: ScriptedApi, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes to the API with the name; without one nothing is asked of the API."""
+    api.on("POST", "/api/environments/staging/unlock", golden("run", status="running"))
+    assert run(["env", "unlock", "staging"]) == 64
+    assert api.calls == []
+    assert run(["env", "unlock", "staging", "--reason", "node gone"]) == 0
+    assert "counts as dead" in capsys.readouterr().out
+    assert api.calls[-1][2] == {"reason": "node gone"}
 
 
 def test_an_api_that_is_away_for_a_moment_is_waited_for(api: ScriptedApi) -> None:

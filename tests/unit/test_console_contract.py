@@ -19,6 +19,7 @@ from console.contract import (
     ErrorAnswer,
     Fault,
     Health,
+    Hold,
     Leftover,
     LogLine,
     LogLines,
@@ -30,7 +31,11 @@ from console.contract import (
     StackPart,
     StackStatus,
 )
-from domain.changes import Change, Counts
+from console.contract_account import AccountCheck, Accounts
+from console.contract_people import Approval, NewToken, Plan, Token, Tokens
+from domain.access import Role
+from domain.account import Account
+from domain.changes import AttributeChange, Change, Counts
 from domain.status import EnvironmentStatus, RunStatus
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -49,7 +54,15 @@ RUN = Run(
     spec_version=3,
     plan_id="9f2c",
     actor="operator",
-    planned=[Change(address="aws_sqs_queue.main", resource_type="aws_sqs_queue", action="replace", reason="requested")],
+    planned=[
+        Change(
+            address="aws_sqs_queue.main",
+            resource_type="aws_sqs_queue",
+            action="replace",
+            reason="cannot_update",
+            differences=(AttributeChange(key="name", before="old", after="new", forces_replacement=True),),
+        )
+    ],
 )
 RUNNING = RUN.model_copy(
     update={
@@ -92,11 +105,52 @@ ENVIRONMENT = Environment(
     cloud="aws",
     spec_version=3,
 )
+HOLD = Hold(environment="staging", holder="ada", reason="incident 12", expires_at=AT)
 FAULT = Fault(
     file="staging.yaml", line=4, column=3, key="regoin", found='"regoin"', allowed="a key", suggestion="region"
 )
 
+PLAN = Plan(
+    plan_id="9f2c41d08a7b",
+    environment="production",
+    spec_version=3,
+    run_id=RUN_ID,
+    requester="ada",
+    digest="d" * 64,
+    changes=Counts(add=0, change=1, destroy=0),
+    planned=[Change(address="aws_sqs_queue.main", resource_type="aws_sqs_queue", action="change")],
+    expires_at=AT,
+    is_approval_needed=True,
+    is_approved=True,
+    approvals=[
+        Approval(plan_id="9f2c41d08a7b", approver="bob", reason="resize", digest="d" * 64, expires_at=AT),
+    ],
+)
+TOKEN = Token(name="ada", role=Role.OPERATOR, created_at=AT, created_by="admin", expires_at=AT)
+ACCOUNT = Account(
+    name="nonproduction",
+    account_id="111111111111",
+    role_arn="arn:aws:iam::111111111111:role/terrarium",
+    region="eu-central-1",
+    kind="emulator",
+    endpoint_url="http://127.0.0.1:5566",
+    state_bucket="terrarium-state-111111111111-eu-central-1",
+    vault_bucket="terrarium-vault-111111111111-eu-central-1",
+)
+
 ANSWERS: dict[str, Answer] = {
+    "plan": PLAN,
+    "hold": HOLD,
+    "tokens": Tokens(tokens=[TOKEN]),
+    "new_token": NewToken(token=TOKEN, value="shown-once"),
+    "accounts": Accounts(accounts=[ACCOUNT]),
+    "account_check": AccountCheck(
+        account="nonproduction",
+        ok=True,
+        identity="arn:aws:sts::111111111111:assumed-role/terrarium/terrarium",
+        is_bootstrapped=True,
+        detail="calls land in 111111111111",
+    ),
     "run": RUN,
     "run_with_progress": RUNNING,
     "run_refused": REFUSED,
@@ -108,6 +162,7 @@ ANSWERS: dict[str, Answer] = {
         leftovers=[Leftover(what="a final snapshot of the database", stays="until a person deletes it")],
         is_protected=False,
         runs=[RUN],
+        hold=HOLD,
     ),
     "diff": Diff(
         a="staging",

@@ -19,7 +19,7 @@ from tests.unit.test_house import PYTHON, _skeleton
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-FOLDERS = "blocks|console|deployments|docs|domain|environments|flows|infra|tasks|tests"
+FOLDERS = "blocks|console|deployments|docker|docs|domain|environments|flows|infra|tasks|tests"
 LINK = re.compile(r"\]\(([^)#\s]+)?(?:#([\w-]+))?\)")
 FILE = re.compile(rf"`((?:{FOLDERS})/[\w./*-]*)(?:::(\w+))?`")
 COMMAND = re.compile(r"(?:^\$ |^|`)(?:\.venv/bin/)?terrarium ([^`\n]+)", re.MULTILINE)

@@ -2,12 +2,13 @@
 
 import ast
 import sys
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from deployments.catalog import DEPLOYMENTS
+from deployments.catalog import DEPLOYMENTS, Deployed
 
 ROOT = Path(__file__).parents[2]
 FLOWS = sorted(path for path in (ROOT / "flows").glob("*.py") if path.stem != "__init__")
@@ -37,6 +38,15 @@ def test_a_flow_decides_nothing_and_has_no_class(path: Path) -> None:
     """Policy is domain's; a class in a flow's file would be two types when Prefect loads the file a second time."""
     forbidden = (ast.If, ast.IfExp, ast.Match, ast.ClassDef)
     assert [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, forbidden)] == []
+
+
+@pytest.mark.parametrize("deployed", DEPLOYMENTS, ids=lambda deployed: deployed.name)
+def test_a_flow_has_no_hook_for_its_death(deployed: Deployed) -> None:
+    """SIGKILL and lost nodes run no hook, and neither does our worker: what is to undo stands in the ledger."""
+    module, _, name = deployed.entrypoint.rpartition(".")
+    flow = getattr(import_module(module), name)
+    assert not flow.on_crashed_hooks
+    assert not flow.on_cancellation_hooks
 
 
 @pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from domain.gaps import list_gaps
-from domain.infrastructure import Account, terraform_inputs
+from domain.infrastructure import StackAccount, terraform_inputs
 from domain.spec import EnvironmentSpec
 from domain.spec_file import resolve_spec
 
 ROOT = pathlib.Path(__file__).parents[2]
 CLASSES = {file.stem: file.read_text() for file in (ROOT / "environments" / "classes").glob("*.yaml")}
-ACCOUNT = Account(id="111111111111", role_arn="", state_bucket="state", vault_bucket="vault")
+ACCOUNT = StackAccount(id="111111111111", role_arn="", state_bucket="state", vault_bucket="vault")
 
 
 def shipped(name: str, more: str = "") -> EnvironmentSpec:

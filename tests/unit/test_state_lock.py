@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from blocks.state_lock import HolderProcess, LockHolder, LockRecorder, identify_process, is_provably_dead
+from domain.errors import TemporaryError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the proof reads /proc")
 
@@ -23,11 +24,6 @@ def identify_self() -> HolderProcess:
 def make_holder(created_at: datetime) -> LockHolder:
     """A lock of that time."""
     return LockHolder(id="lock-1", who="me@here", operation="OperationTypeApply", created_at=created_at)
-
-
-def make_message(kind: str = "planned_change", after_seconds: float = 1) -> dict[str, str]:
-    """A message of Terraform's stream."""
-    return {"type": kind, "@timestamp": (datetime.now(UTC) + timedelta(seconds=after_seconds)).isoformat()}
 
 
 def test_a_living_process_is_not_dead() -> None:
@@ -73,18 +69,21 @@ def test_a_boot_ends_every_process_of_this_machine() -> None:
     assert is_provably_dead(identify_self().model_copy(update={"boot_id": "before"}))
 
 
-def record(recorder: LockRecorder, pid: int, message: dict[str, str]) -> None:
-    """One command as Terraform's class drives the recorder."""
-    recorder.begin()
+LOG = "2026-11-24T12:00:00Z [INFO]  backend-s3: Locked remote state: tf_backend.lock.id={} tf_backend.lock.who=me"
+
+
+def record(recorder: LockRecorder, pid: int, lock_id: str = "lock-1") -> None:
+    """One command as Terraform's class drives the recorder; its log tells which lock it takes."""
+    log = Path(recorder.begin()["TF_LOG_PATH"])
     recorder.start(pid)
-    recorder.observe(message)
+    log.write_text(LOG.format(lock_id))
 
 
 def test_the_lock_of_a_killed_child_is_known_to_the_next_run(tmp_path: Path) -> None:
-    """What one run wrote down, another one reads; only once the process is gone is it dead."""
+    """What one child told, another run reads; only once the process is gone is it dead."""
     child = subprocess.Popen(["sleep", "60"])
     first = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)))
-    record(first, child.pid, make_message())
+    record(first, child.pid)
     following = LockRecorder(tmp_path, lambda: None)
     assert not following.is_dead("lock-1")
     child.kill()
@@ -92,31 +91,42 @@ def test_the_lock_of_a_killed_child_is_known_to_the_next_run(tmp_path: Path) -> 
     assert following.is_dead("lock-1")
     following.forget("lock-1")
     assert not following.is_dead("lock-1")
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_child_that_ended_by_itself_leaves_no_record(tmp_path: Path) -> None:
-    """It has released its lock."""
-    recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)))
-    record(recorder, os.getpid(), make_message())
+@pytest.mark.parametrize("returncode", [0, 1, -9])
+def test_a_child_that_released_its_lock_leaves_no_record(tmp_path: Path, returncode: int) -> None:
+    """However it ended."""
+    recorder = LockRecorder(tmp_path, lambda: None)
+    record(recorder, os.getpid())
     assert list(tmp_path.iterdir())
+    recorder.finish(returncode)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_could_not_be_released_stays_known(tmp_path: Path) -> None:
+    """S3 was away when the child ended by itself: its lock is there, and the next run may break it."""
+
+    def fail() -> LockHolder | None:
+        raise TemporaryError("S3 is away.", "Wait.")
+
+    child = subprocess.Popen(["sleep", "60"])
+    recorder = LockRecorder(tmp_path, fail)
+    record(recorder, child.pid)
+    child.kill()
+    child.wait()
     recorder.finish(1)
-    assert not list(tmp_path.iterdir())
+    assert LockRecorder(tmp_path, lambda: None).is_dead("lock-1")
 
 
-@pytest.mark.parametrize("kind", ["version", "diagnostic", "change_summary"])
-def test_messages_that_come_without_the_lock_prove_nothing(tmp_path: Path, kind: str) -> None:
-    """Nothing is written down for them."""
+def test_a_lock_of_another_holder_is_somebody_elses(tmp_path: Path) -> None:
+    """The child tried to take it and told another id: nothing of its death speaks of that lock."""
     recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC)))
-    record(recorder, os.getpid(), make_message(kind))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("shift_seconds", [-5, 5])
-def test_a_lock_of_another_time_is_somebody_elses(tmp_path: Path, shift_seconds: int) -> None:
-    """Made before our child began, or after it showed that it holds the lock."""
-    recorder = LockRecorder(tmp_path, lambda: make_holder(datetime.now(UTC) + timedelta(seconds=shift_seconds)))
-    record(recorder, os.getpid(), make_message())
-    assert not list(tmp_path.iterdir())
+    child = subprocess.Popen(["sleep", "60"])
+    record(recorder, child.pid, "lock-2")
+    child.kill()
+    recorder.finish(child.wait())
+    assert not LockRecorder(tmp_path, lambda: None).is_dead("lock-1")
 
 
 def test_an_unknown_lock_is_not_dead(tmp_path: Path) -> None:

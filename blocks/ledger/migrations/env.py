@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from blocks.ledger.tables import SCHEMA, metadata
+from blocks.ledger.schema import SCHEMA, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

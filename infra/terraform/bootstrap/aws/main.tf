@@ -18,7 +18,14 @@ terraform {
 
 variable "account" {
   description = "The same object as the stacks'. role_arn \"\" means the caller's own identity: on a new account an administrator's."
-  type        = object({ id = string, role_arn = string, state_bucket = string, vault_bucket = string })
+  type = object({
+    id           = string
+    role_arn     = string
+    state_bucket = string
+    vault_bucket = string
+    session_name = optional(string, "terrarium-bootstrap")
+    external_id  = optional(string, "")
+  })
 }
 
 variable "region" {
@@ -54,7 +61,8 @@ provider "aws" {
     for_each = var.account.role_arn == "" ? [] : [var.account.role_arn]
     content {
       role_arn     = assume_role.value
-      session_name = "terrarium-bootstrap"
+      session_name = var.account.session_name
+      external_id  = var.account.external_id == "" ? null : var.account.external_id
     }
   }
 

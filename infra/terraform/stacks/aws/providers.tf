@@ -23,7 +23,8 @@ provider "aws" {
     for_each = local.assumed_roles
     content {
       role_arn     = assume_role.value
-      session_name = "terrarium-${var.environment}"
+      session_name = var.account.session_name
+      external_id  = var.account.external_id == "" ? null : var.account.external_id
     }
   }
   default_tags {
@@ -39,7 +40,8 @@ provider "aws" {
     for_each = local.assumed_roles
     content {
       role_arn     = assume_role.value
-      session_name = "terrarium-${var.environment}"
+      session_name = var.account.session_name
+      external_id  = var.account.external_id == "" ? null : var.account.external_id
     }
   }
   default_tags {

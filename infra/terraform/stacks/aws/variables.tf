@@ -17,7 +17,14 @@ variable "generation" {
 
 variable "account" {
   description = "role_arn \"\" means the caller's own identity."
-  type        = object({ id = string, role_arn = string, state_bucket = string, vault_bucket = string })
+  type = object({
+    id           = string
+    role_arn     = string
+    state_bucket = string
+    vault_bucket = string
+    session_name = optional(string, "terrarium")
+    external_id  = optional(string, "")
+  })
 }
 
 variable "region" {

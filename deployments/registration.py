@@ -4,26 +4,48 @@ A deployment carries a digest of what it was made from as its version, so regist
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
+from pathlib import Path
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import VersionInfo
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.types.entrypoint import EntrypointType
+from ruamel.yaml import YAML
 
 from blocks.settings import CHECKOUT
 from deployments.catalog import DEPLOYMENTS, WORK_POOL, Deployed
+from domain.errors import RefusedError
+
+JOB_TEMPLATE = Path(__file__).parent / "kubernetes" / "job-template.yaml"
+#: What a deployment tells the worker beside the pool's own template. A job's folder is its image's.
+JOB_VARIABLES: Mapping[str, Mapping[str, str]] = {"process": {"working_dir": str(CHECKOUT)}, "kubernetes": {}}
 
 
-async def register_deployments() -> list[str]:
-    """Create the work pool and the deployments; names of those that are new or were changed."""
+def describe_processes() -> WorkPoolCreate:
+    """A pool whose worker starts each run as a process beside itself."""
+    return WorkPoolCreate(name=WORK_POOL, type="process", description="All flows of this checkout, one process each.")
+
+
+def describe_jobs(image: str, namespace: str) -> WorkPoolCreate:
+    """A pool whose worker starts each run as a Kubernetes job of that image, as the template says."""
+    template = YAML(typ="safe").load(JOB_TEMPLATE)
+    for name, value in (("image", image), ("namespace", namespace)):
+        template["variables"]["properties"][name]["default"] = value
+    description = "All flows of the image, one Kubernetes job each."
+    return WorkPoolCreate(name=WORK_POOL, type="kubernetes", description=description, base_job_template=template)
+
+
+async def register_deployments(pool: WorkPoolCreate) -> list[str]:
+    """Create or update the work pool and the deployments; names of those deployments that are new or were changed."""
     async with get_client() as client:
-        await _create_pool(client)
-        deployments = [_describe_deployment(deployed) for deployed in DEPLOYMENTS]
+        await _create_pool(client, pool)
+        deployments = [_describe_deployment(deployed, pool.type) for deployed in DEPLOYMENTS]
         changed = [deployment for deployment in deployments if not await _is_registered(client, deployment)]
         for deployment in changed:
             # Named here, because Prefect would take the version from git where the checkout is one.
@@ -32,15 +54,23 @@ async def register_deployments() -> list[str]:
         return [deployment.name for deployment in changed]
 
 
-async def _create_pool(client: PrefectClient) -> None:
-    pool = WorkPoolCreate(name=WORK_POOL, type="process", description="All flows of this checkout, one process each.")
+async def _create_pool(client: PrefectClient, pool: WorkPoolCreate) -> None:
+    """A pool that is there gets the template of this version. RefusedError where it is of another type."""
     try:
         await client.create_work_pool(pool)
     except ObjectAlreadyExists:
-        return
+        known = await client.read_work_pool(pool.name)
+        if known.type != pool.type:
+            raise RefusedError(
+                f"The work pool {pool.name} is of type {known.type}, and a pool cannot become one of type {pool.type}.",
+                f"Stop its worker, delete it with `prefect work-pool delete {pool.name}`, and register again.",
+            ) from None
+        if pool.base_job_template and known.base_job_template != pool.base_job_template:
+            update = WorkPoolUpdate(base_job_template=pool.base_job_template)
+            await client.update_work_pool(pool.name, update)
 
 
-def _describe_deployment(deployed: Deployed) -> RunnerDeployment:
+def _describe_deployment(deployed: Deployed, pool_type: str) -> RunnerDeployment:
     """By module path: the flow is imported from the checkout, once, and not loaded a second time as a script."""
     module, _, name = deployed.entrypoint.rpartition(".")
     flow: Flow[..., object] = getattr(import_module(module), name)
@@ -51,7 +81,7 @@ def _describe_deployment(deployed: Deployed) -> RunnerDeployment:
         schedule=deployed.schedule,
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=WORK_POOL,
-        job_variables={"working_dir": str(CHECKOUT)},
+        job_variables=dict(JOB_VARIABLES[pool_type]),
     )
     deployment.version = _digest(deployed, deployment)
     return deployment

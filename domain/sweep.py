@@ -1,0 +1,106 @@
+"""What becomes of runs whose process may have died: nobody but the sweeper records the end of those that are dead.
+
+Order: only what is proved dead is touched, and only after its Terraform has ended too, which was interrupted by the
+death and still writes its state. What a dead run brought for itself is unwound; infrastructure goes forward, so the
+next apply resumes it; a run of which only the record of its end is missing gets the end that it had.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.provision import classify_failure
+from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
+
+#: The last step of every plan: after it only the outcome is missing.
+LAST_STEPS = frozenset({"publish_report", "publish_removal_report"})
+
+
+class BegunStep(BaseModel):
+    """A step of a run; its outcome is `begun` where none is recorded."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step_id: int
+    name: str
+    outcome: str
+    has_undo: bool = False
+
+
+class BegunRun(BaseModel):
+    """A run that a process acts for. `operation` is None for one that died while it waited, before its first record."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    environment: str
+    operation: Operation | None
+    is_dead: bool
+    has_ended: bool = False
+    is_finishing: bool = False
+    silent_seconds: float = 0.0
+    was_ready: bool = False
+    may_have_changed: bool = False
+    steps: tuple[BegunStep, ...] = ()
+
+
+class DeadRun(BaseModel):
+    """What is to be done for a dead run: `status` is None where there is nothing to record.
+
+    `unwind` names the steps to undo, last first; `interrupted` are the steps that have no outcome; `resume` says that
+    the run had come to its end.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    environment: str
+    status: RunStatus | None = None
+    leaves: EnvironmentStatus | None = None
+    resume: bool = False
+    unwind: tuple[str, ...] = ()
+    interrupted: tuple[int, ...] = ()
+
+
+class SweepPlan(BaseModel):
+    """The dead runs, those whose Terraform still ends, and those that are silent without a proof: a person decides."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dead: tuple[DeadRun, ...] = ()
+    finishing: tuple[BegunRun, ...] = ()
+    silent: tuple[BegunRun, ...] = ()
+
+
+def decide_sweep(begun: Iterable[BegunRun], silence_seconds: float) -> SweepPlan:
+    """Who is swept and how. A run without a proof of its death is reported after `silence_seconds`, and left alone."""
+    runs = list(begun)
+    dead = [run for run in runs if run.is_dead]
+    return SweepPlan(
+        dead=tuple(_decide_end(run) for run in dead if not run.is_finishing),
+        finishing=tuple(run for run in dead if run.is_finishing),
+        silent=tuple(run for run in runs if not run.is_dead and run.silent_seconds > silence_seconds),
+    )
+
+
+def _decide_end(run: BegunRun) -> DeadRun:
+    about = {"run_id": run.run_id, "environment": run.environment}
+    if run.operation is None or run.has_ended:
+        return DeadRun(**about)
+    if _is_complete(run.steps):
+        return DeadRun(**about, status=RunStatus.SUCCEEDED, leaves=LEAVES.get(run.operation), resume=True)
+    return DeadRun(
+        **about,
+        status=RunStatus.CRASHED,
+        leaves=classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=run.may_have_changed),
+        unwind=tuple(step.name for step in _to_undo(run.steps)),
+        interrupted=tuple(step.step_id for step in run.steps if step.outcome == "begun"),
+    )
+
+
+def _is_complete(steps: tuple[BegunStep, ...]) -> bool:
+    return bool(steps) and steps[-1].name in LAST_STEPS and steps[-1].outcome == "succeeded"
+
+
+def _to_undo(steps: tuple[BegunStep, ...]) -> Iterator[BegunStep]:
+    return (step for step in reversed(steps) if step.has_undo and step.outcome != "undone")

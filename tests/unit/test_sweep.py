@@ -1,0 +1,98 @@
+"""Who is swept and how: only the proved dead, and never more than what they brought for themselves is undone."""
+
+from typing import Any
+
+import pytest
+
+from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.sweep import BegunRun, BegunStep, decide_sweep
+
+SILENCE_SECONDS = 60.0
+
+
+def make_run(**changes: Any) -> BegunRun:
+    """A dead provisioning."""
+    known = {"run_id": "run-1", "environment": "dev", "operation": Operation.PROVISION, "is_dead": True}
+    return BegunRun.model_validate(known | changes)
+
+
+def make_steps(*outcomes: tuple[str, str], undo: str = "") -> tuple[BegunStep, ...]:
+    """Steps by name and outcome."""
+    return tuple(
+        BegunStep(step_id=number, name=name, outcome=outcome, has_undo=name == undo)
+        for number, (name, outcome) in enumerate(outcomes)
+    )
+
+
+def test_a_living_run_is_left_alone() -> None:
+    """Whatever it has begun."""
+    plan = decide_sweep([make_run(is_dead=False, steps=make_steps(("apply_infrastructure", "begun")))], SILENCE_SECONDS)
+    assert (plan.dead, plan.finishing, plan.silent) == ((), (), ())
+
+
+def test_a_silent_run_without_proof_is_reported_and_left_alone() -> None:
+    """Silence is no proof: its machine may only be cut off."""
+    silent = make_run(is_dead=False, silent_seconds=61)
+    plan = decide_sweep([silent, make_run(is_dead=False, silent_seconds=59)], SILENCE_SECONDS)
+    assert (plan.dead, plan.silent) == ((), (silent,))
+
+
+def test_a_dead_run_waits_for_its_terraform() -> None:
+    """It was interrupted by the death, and still writes its state."""
+    finishing = make_run(is_finishing=True)
+    plan = decide_sweep([finishing], SILENCE_SECONDS)
+    assert (plan.dead, plan.finishing) == ((), (finishing,))
+
+
+@pytest.mark.parametrize(
+    ("operation", "was_ready", "may_have_changed", "leaves"),
+    [
+        (Operation.PROVISION, False, True, EnvironmentStatus.FAILED),
+        (Operation.PROVISION, False, False, EnvironmentStatus.FAILED),
+        (Operation.PROVISION, True, True, EnvironmentStatus.DEGRADED),
+        (Operation.PROVISION, True, False, None),
+        (Operation.TEARDOWN, True, True, EnvironmentStatus.DEGRADED),
+        (Operation.PLAN, True, False, None),
+    ],
+)
+def test_a_dead_run_is_a_crash(
+    operation: Operation, was_ready: bool, may_have_changed: bool, leaves: EnvironmentStatus | None
+) -> None:
+    """What it leaves is what a failure at that place leaves."""
+    run = make_run(operation=operation, was_ready=was_ready, may_have_changed=may_have_changed)
+    (dead,) = decide_sweep([run], SILENCE_SECONDS).dead
+    assert (dead.status, dead.leaves, dead.resume) == (RunStatus.CRASHED, leaves, False)
+
+
+def test_what_it_brought_is_unwound_and_what_it_began_is_named() -> None:
+    """Undone last first, once; a step without an outcome gets one."""
+    steps = make_steps(("save_plan", "succeeded"), ("publish_report", "begun"), undo="save_plan")
+    (dead,) = decide_sweep([make_run(operation=Operation.PLAN, steps=steps)], SILENCE_SECONDS).dead
+    assert (dead.unwind, dead.interrupted) == (("save_plan",), (1,))
+    undone = make_steps(("save_plan", "undone"), undo="save_plan")
+    (again,) = decide_sweep([make_run(operation=Operation.PLAN, steps=undone)], SILENCE_SECONDS).dead
+    assert again.unwind == ()
+
+
+@pytest.mark.parametrize(
+    ("operation", "last", "leaves"),
+    [
+        (Operation.PROVISION, "publish_report", EnvironmentStatus.READY),
+        (Operation.TEARDOWN, "publish_removal_report", EnvironmentStatus.DESTROYED),
+        (Operation.PLAN, "publish_report", None),
+    ],
+)
+def test_a_run_that_had_done_everything_gets_its_end(
+    operation: Operation, last: str, leaves: EnvironmentStatus | None
+) -> None:
+    """Only the record was missing: nothing of it is undone."""
+    steps = make_steps(("save_plan", "succeeded"), (last, "succeeded"), undo="save_plan")
+    (dead,) = decide_sweep([make_run(operation=operation, steps=steps)], SILENCE_SECONDS).dead
+    assert (dead.status, dead.leaves, dead.resume, dead.unwind) == (RunStatus.SUCCEEDED, leaves, True, ())
+
+
+@pytest.mark.parametrize("changes", [{"operation": None}, {"has_ended": True}])
+def test_a_run_that_died_before_or_after_its_record_only_lets_go(changes: dict[str, Any]) -> None:
+    """There is nothing to record."""
+    (dead,) = decide_sweep([make_run(**changes)], SILENCE_SECONDS).dead
+    assert (dead.status, dead.leaves, dead.unwind, dead.interrupted) == (None, None, (), ())
