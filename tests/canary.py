@@ -107,11 +107,13 @@ class Places:
                     yield "API answers", address, api.get(address).content
 
     def _fill(self, path: str, api: httpx.Client) -> list[str]:
-        """The addresses that a path with `{name}`s stands for; what is no run is given the environment's name."""
-        if "{run_id}" not in path:
+        """The addresses that a path with `{name}`s stands for: of runs, of plans, else of the environments."""
+        word = next((word for word in ("run_id", "plan_id") if f"{{{word}}}" in path), None)
+        if word is None:
             return sorted({path.format_map(_Always(name)) for name in self.environments})
         answers = [api.get("/api/runs", params={"environment": name, "limit": 200}) for name in self.environments]
-        return [path.format(run_id=row["run_id"]) for answer in answers for row in answer.json()["runs"]]
+        found = [row[word] for answer in answers for row in answer.json()["runs"] if row[word]]
+        return sorted({path.format_map({word: value}) for value in found})
 
     def _read_prefect(self) -> Iterator[Piece]:
         """Blocks as Prefect decrypts them; its other answers are its database's rows."""

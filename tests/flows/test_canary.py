@@ -84,6 +84,9 @@ def driven(openbao: Path, world: World) -> Driven:
     store.write_value(f"terrarium/{name}/session-key-g1", SecretStr(told.secrets["session key"]))
     told.runs["provision"] = world.run("provision", name, version)
     store.write_value(f"terrarium/{name}/database-g1", SecretStr(told.secrets["next database password"]))
+    world.expire()
+    world.sweep()
+    assert world.process.ask("run", "anchor", {"account": world.account.name}, None)["state"] == "COMPLETED"
     told.runs["plan again"] = world.run("plan", name, version)
     missing = {"payment-key": {"backend": "vault", "path": f"canary/{name}", "version": "99"}}
     without = world.add_spec(name, **wanted | {"secrets": missing | own})

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hvac import Client
 
@@ -107,6 +108,18 @@ def test_a_taken_port_is_named_with_its_holder_and_the_way_out(own_stack: LocalS
         assert find_processes(other.record.stack_id) == []
     finally:
         other.remove()
+
+
+def test_without_openbao_the_rest_runs(own_stack: LocalStack, tmp_path: Path) -> None:
+    """`up` says what is missing and how to have it, and Prefect knows no Vault that nobody could ask."""
+    path = ":".join(folder for folder in os.environ["PATH"].split(":") if not Path(folder, "bao").exists())
+    done = own_stack.run("up", "--servers-only", XDG_CACHE_HOME=str(tmp_path), PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert "deployments.local.build_openbao" in done.stderr
+    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "worker", "api"]
+    wanted = {"block_types": {"slug": {"any_": ["terrarium-vault"]}}}
+    url = f"{own_stack.settings.prefect_api_url}/block_documents/filter"
+    assert httpx.post(url, json=wanted, trust_env=False).raise_for_status().json() == []
 
 
 def test_down_leaves_no_process(own_stack: LocalStack) -> None:
