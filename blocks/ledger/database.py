@@ -101,6 +101,18 @@ def _describe(engine: Engine) -> str:
     return f"{engine.url.host or 'the local socket'}:{engine.url.port or 5432}/{engine.url.database}"
 
 
+@contextmanager
+def _given_up_by_signals(connection: Connection) -> Iterator[None]:
+    """A cancel or SIGTERM may come in the middle of a statement: that connection is closed, never used again."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        connection.invalidate()
+        raise
+
+
 class Database:
     """What every part of the ledger stands on: transactions that read, and transactions that append to the chain.
 
@@ -124,13 +136,14 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with self._connect() as connection, translated_errors(self._engine):
+        with self._connect() as connection, translated_errors(self._engine), _given_up_by_signals(connection):
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         with self._connect() as connection, translated_errors(self._engine), connection.begin():
-            yield connection
+            with _given_up_by_signals(connection):
+                yield connection
 
     @contextmanager
     def _append(self) -> Iterator[ChainWriter]:

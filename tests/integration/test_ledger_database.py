@@ -1,5 +1,6 @@
 """The ledger's database: its schema and revisions, and its errors as words that say what to do."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -135,3 +136,26 @@ def test_refused_change_says_what_to_do(engine: Engine) -> None:
     refused = pytest.raises(PermanentError, match=r"ledger\.spec is append-only: DELETE is refused.*adding a newer one")
     with refused, translated_errors(engine), engine.begin() as connection:
         connection.execute(text("DELETE FROM ledger.spec"))
+
+
+class Told(BaseException):
+    """What a signal handler raises."""
+
+
+@pytest.mark.parametrize("is_writing", [False, True], ids=["reading", "writing"])
+def test_a_signal_in_the_middle_of_a_statement_costs_the_connection_alone(ledger: Ledger, is_writing: bool) -> None:
+    """It is raised as it is, and the ledger goes on with another connection: a cancelled run records its end."""
+
+    def tell(*_: object) -> None:
+        raise Told
+
+    known = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(Told), ledger._write() if is_writing else ledger._read() as connection:
+            connection.execute(text("SELECT pg_sleep(30)"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, known)
+    assert ledger.add_spec("dev", "{}", "", "ada") == 1
+    assert ledger.list_environments() == []
