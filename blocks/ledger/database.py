@@ -58,6 +58,8 @@ def translated_errors(engine: Engine) -> Iterator[None]:
             "It is tried again; if it stays so, look for a run that hangs.",
         ) from error
     except DBAPIError as error:
+        if signal := _find_signal(error):
+            raise signal from None
         raise classify_error(error, _describe(engine)) from error
     except SQLAlchemyError as error:
         raise PermanentError(
@@ -80,6 +82,13 @@ def classify_error(error: DBAPIError, where: str) -> TerrariumError:
     return PermanentError(f"The ledger's database at {where} refused: {text}.", _find_resolution(state))
 
 
+def _find_signal(error: BaseException | None) -> BaseException | None:
+    """The cancel or SIGTERM behind an error: one that interrupts the driver leaves a state that it then complains of."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def _find_resolution(state: str) -> str:
     if state.startswith("23"):
         return "The record contradicts one that is there, or names one that is not: read that one first."
@@ -99,18 +108,6 @@ def _first_line(cause: BaseException | None) -> str:
 
 def _describe(engine: Engine) -> str:
     return f"{engine.url.host or 'the local socket'}:{engine.url.port or 5432}/{engine.url.database}"
-
-
-@contextmanager
-def _given_up_by_signals(connection: Connection) -> Iterator[None]:
-    """A cancel or SIGTERM may come in the middle of a statement: that connection is closed, never used again."""
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:
-        connection.invalidate()
-        raise
 
 
 class Database:
@@ -136,14 +133,13 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with self._connect() as connection, translated_errors(self._engine), _given_up_by_signals(connection):
+        with self._connect() as connection, translated_errors(self._engine):
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with self._connect() as connection, translated_errors(self._engine), connection.begin():
-            with _given_up_by_signals(connection):
-                yield connection
+        with self._read() as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def _append(self) -> Iterator[ChainWriter]:

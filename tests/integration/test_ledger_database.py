@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from blocks.ledger import Ledger, open_ledger
 from blocks.ledger.database import create_ledger_engine, translated_errors
@@ -142,20 +142,36 @@ class Told(BaseException):
     """What a signal handler raises."""
 
 
-@pytest.mark.parametrize("is_writing", [False, True], ids=["reading", "writing"])
-def test_a_signal_in_the_middle_of_a_statement_costs_the_connection_alone(ledger: Ledger, is_writing: bool) -> None:
+def test_a_signal_is_not_hidden_by_the_error_that_follows_from_it(engine: Engine) -> None:
+    """The driver complains of the state that the signal left (seen in the ping of the pool): the run is cancelled."""
+    with pytest.raises(Told), translated_errors(engine), engine.connect() as connection:
+        try:
+            raise Told
+        except Told:
+            connection.execute(text("SELECT nonsense"))
+
+
+@pytest.mark.parametrize("moment", ["reading", "writing", "committing"])
+def test_a_signal_in_the_middle_of_a_statement_costs_the_connection_alone(ledger: Ledger, moment: str) -> None:
     """It is raised as it is, and the ledger goes on with another connection: a cancelled run records its end."""
 
     def tell(*_: object) -> None:
         raise Told
 
+    def wait(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_sleep(30)"))
+
     known = signal.signal(signal.SIGALRM, tell)
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
-        with pytest.raises(Told), ledger._write() if is_writing else ledger._read() as connection:
-            connection.execute(text("SELECT pg_sleep(30)"))
+        if moment == "committing":
+            event.listen(ledger._engine, "commit", wait)
+        with pytest.raises(Told), ledger._read() if moment == "reading" else ledger._write() as connection:
+            connection.execute(text("SELECT 1")) if moment == "committing" else wait(connection)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, known)
+        if moment == "committing":
+            event.remove(ledger._engine, "commit", wait)
     assert ledger.add_spec("dev", "{}", "", "ada") == 1
     assert ledger.list_environments() == []
