@@ -58,9 +58,10 @@ def translated_errors(engine: Engine) -> Iterator[None]:
             "It is tried again; if it stays so, look for a run that hangs.",
         ) from error
     except DBAPIError as error:
-        if signal := _find_signal(error):
+        translated, signal = classify_error(error, _describe(engine)), _find_signal(error)
+        if signal and isinstance(translated, PermanentError):
             raise signal from None
-        raise classify_error(error, _describe(engine)) from error
+        raise translated from error
     except SQLAlchemyError as error:
         raise PermanentError(
             f"The ledger at {_describe(engine)} answered in a way this version does not understand: {error}.",

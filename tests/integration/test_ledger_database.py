@@ -144,11 +144,16 @@ class Told(BaseException):
 
 def test_a_signal_is_not_hidden_by_the_error_that_follows_from_it(engine: Engine) -> None:
     """The driver complains of the state that the signal left (seen in the ping of the pool): the run is cancelled."""
-    with pytest.raises(Told), translated_errors(engine), engine.connect() as connection:
-        try:
-            raise Told
-        except Told:
-            connection.execute(text("SELECT nonsense"))
+
+    def ping() -> None:
+        with translated_errors(engine), engine.connect() as connection:
+            try:
+                raise Told
+            except Told:
+                connection.execute(text("SELECT nonsense"))
+
+    with pytest.raises(Told):
+        ping()
 
 
 @pytest.mark.parametrize("moment", ["reading", "writing", "committing"])
