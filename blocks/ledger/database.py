@@ -58,7 +58,10 @@ def translated_errors(engine: Engine) -> Iterator[None]:
             "It is tried again; if it stays so, look for a run that hangs.",
         ) from error
     except DBAPIError as error:
-        raise classify_error(error, _describe(engine)) from error
+        translated, signal = classify_error(error, _describe(engine)), _find_signal(error)
+        if signal and isinstance(translated, PermanentError):
+            raise signal from None
+        raise translated from error
     except SQLAlchemyError as error:
         raise PermanentError(
             f"The ledger at {_describe(engine)} answered in a way this version does not understand: {error}.",
@@ -78,6 +81,13 @@ def classify_error(error: DBAPIError, where: str) -> TerrariumError:
             "It is tried again; `make status` shows whether PostgreSQL runs, `make up` starts it.",
         )
     return PermanentError(f"The ledger's database at {where} refused: {text}.", _find_resolution(state))
+
+
+def _find_signal(error: BaseException | None) -> BaseException | None:
+    """The cancel or SIGTERM behind an error: one that interrupts the driver leaves a state that it then complains of."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _find_resolution(state: str) -> str:
@@ -129,7 +139,7 @@ class Database:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with self._connect() as connection, translated_errors(self._engine), connection.begin():
+        with self._read() as connection, connection.begin():
             yield connection
 
     @contextmanager

@@ -1,11 +1,12 @@
 """The ledger's database: its schema and revisions, and its errors as words that say what to do."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from blocks.ledger import Ledger, open_ledger
 from blocks.ledger.database import create_ledger_engine, translated_errors
@@ -135,3 +136,47 @@ def test_refused_change_says_what_to_do(engine: Engine) -> None:
     refused = pytest.raises(PermanentError, match=r"ledger\.spec is append-only: DELETE is refused.*adding a newer one")
     with refused, translated_errors(engine), engine.begin() as connection:
         connection.execute(text("DELETE FROM ledger.spec"))
+
+
+class Told(BaseException):
+    """What a signal handler raises."""
+
+
+def test_a_signal_is_not_hidden_by_the_error_that_follows_from_it(engine: Engine) -> None:
+    """The driver complains of the state that the signal left (seen in the ping of the pool): the run is cancelled."""
+
+    def ping() -> None:
+        with translated_errors(engine), engine.connect() as connection:
+            try:
+                raise Told
+            except Told:
+                connection.execute(text("SELECT nonsense"))
+
+    with pytest.raises(Told):
+        ping()
+
+
+@pytest.mark.parametrize("moment", ["reading", "writing", "committing"])
+def test_a_signal_in_the_middle_of_a_statement_costs_the_connection_alone(ledger: Ledger, moment: str) -> None:
+    """It is raised as it is, and the ledger goes on with another connection: a cancelled run records its end."""
+
+    def tell(*_: object) -> None:
+        raise Told
+
+    def wait(connection: Connection) -> None:
+        connection.execute(text("SELECT pg_sleep(30)"))
+
+    known = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        if moment == "committing":
+            event.listen(ledger._engine, "commit", wait)
+        with pytest.raises(Told), ledger._read() if moment == "reading" else ledger._write() as connection:
+            connection.execute(text("SELECT 1")) if moment == "committing" else wait(connection)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, known)
+        if moment == "committing":
+            event.remove(ledger._engine, "commit", wait)
+    assert ledger.add_spec("dev", "{}", "", "ada") == 1
+    assert ledger.list_environments() == []
