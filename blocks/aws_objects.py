@@ -12,6 +12,10 @@ from blocks.aws import AwsAccount
 from domain.errors import PermanentError
 
 DELETE_BATCH = 1000  # the most that S3's DeleteObjects takes
+#: What one CopyObject takes at a time that nobody has to wait for too long; more is copied in parts.
+WHOLE_BYTES = 2**30
+#: The version of what was written while a bucket's versioning was off: Terraform takes that away before the bucket.
+UNVERSIONED = "null"
 #: The tag of a copy that says which version of its source it is of.
 COPIED_VERSION = "terrarium-source-version"
 
@@ -92,14 +96,22 @@ def _list_versions(
 
 
 def _copy_version(account: AwsAccount, bucket: str, row: dict[str, Any], prefix: str) -> None:
-    """Copy one version, unless the vault's copy is of it already."""
+    """Copy one version, unless the vault's copy is of it already.
+
+    Objects written without versioning all have the version `null`: that names nothing, so they are always copied.
+    """
     target = f"{prefix.rstrip('/')}/{row['Key']}"
+    version = {} if row["VersionId"] == UNVERSIONED else {"VersionId": row["VersionId"]}
     with account.translated(f"copying {row['Key']} of bucket {bucket} to {account.vault_bucket}"):
-        if _read_copied_version(account, target) == row["VersionId"]:
+        if version and _read_copied_version(account, target) == row["VersionId"]:
             return
         tags = {"Tagging": urlencode({COPIED_VERSION: row["VersionId"]}), "TaggingDirective": "REPLACE"}
-        source = {"Bucket": bucket, "Key": row["Key"], "VersionId": row["VersionId"]}
-        account.client("s3").copy(source, account.vault_bucket, target, ExtraArgs=tags)
+        source = {"Bucket": bucket, "Key": row["Key"], **version}
+        s3 = account.client("s3")
+        if row["Size"] <= WHOLE_BYTES:
+            s3.copy_object(CopySource=source, Bucket=account.vault_bucket, Key=target, **tags)
+        else:
+            s3.copy(source, account.vault_bucket, target, ExtraArgs=tags)
 
 
 def _read_copied_version(account: AwsAccount, target: str) -> str | None:

@@ -149,6 +149,19 @@ def test_media_is_moved_with_what_was_written_since_the_copy(account: AwsAccount
     assert move_to_vault(account, bucket, "dev/1/") == 0
 
 
+def test_media_written_after_versioning_ended_is_moved(account: AwsAccount) -> None:
+    """A teardown that was interrupted took the versioning away, and a service still writes."""
+    bucket = make_bucket(account, f"media-{account.account_id}")
+    put_objects(account, bucket, ["a", "b"])
+    s3 = account.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    for key in ("b", "late"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"later")
+    move_to_vault(account, bucket, "dev/2/")
+    assert measure_vault(account, "dev/2/") == (3, 1 + 5 + 5)
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
 def test_a_bucket_that_is_gone_has_nothing_to_copy(account: AwsAccount) -> None:
     """A teardown that is repeated after its bucket went is not held up; what it copied before is still there."""
     account.client("s3").put_object(Bucket=account.vault_bucket, Key="media/dev/1/a", Body=b"photo")
