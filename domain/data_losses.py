@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.changes import Change, Changes
 from domain.errors import RefusedError
+from domain.progress import Event
 
 #: AWS resources that hold data, or without which data cannot be read (a key). Images and logs are made again.
 HOLDERS = frozenset({"aws_db_instance", "aws_s3_bucket", "aws_kms_key", "aws_sqs_queue", "aws_secretsmanager_secret"})
 #: The parts of the rehearsal stack that stand for them.
 REHEARSED_HOLDERS = frozenset({"database", "database_replica", "media", "media_replica", "queue", "key", "secrets"})
-#: Terraform's reason for a replacement of what a failed creation left: nothing was ever put there.
-NEVER_MADE = "tainted"
+#: Terraform's reason for a replacement of what a failed creation left, and of what a person tainted.
+TAINTED = "tainted"
 #: Attributes of a holder that, when they get smaller, let go of data: storage and how long something is kept.
 SIZES = re.compile(r"(^|\.)(allocated_storage|storage_gib|backup_retention_(period|days)|message_retention_seconds)$")
 
@@ -36,9 +37,18 @@ def find_data_losses(changes: Changes) -> tuple[DataLoss, ...]:
     return tuple(DataLoss(address=change.address, what=what) for change, what in found if what)
 
 
-def refuse_data_losses(environment: str, changes: Changes, named: Iterable[str]) -> None:
-    """RefusedError for each loss that nobody named."""
-    losses = [loss for loss in find_data_losses(changes) if loss.address not in set(named)]
+def find_never_made(journal: Iterable[Event]) -> frozenset[str]:
+    """The addresses whose last creation failed, from journals in their order: nothing was ever put there."""
+    ends = {event.address: event for event in journal if event.kind in ("completed", "errored")}
+    return frozenset(address for address, event in ends.items() if (event.kind, event.action) == ("errored", "create"))
+
+
+def refuse_data_losses(
+    environment: str, changes: Changes, named: Iterable[str], never_made: frozenset[str] = frozenset()
+) -> None:
+    """RefusedError for each loss that nobody named; what a failed creation left is none."""
+    left = {change.address for change in changes.items if change.reason == TAINTED} & never_made
+    losses = [loss for loss in find_data_losses(changes) if loss.address not in {*named, *left}]
     if not losses:
         return
     told = "; ".join(f"{loss.address} would be {loss.what}" for loss in losses)
@@ -59,7 +69,7 @@ def _describe(change: Change) -> str:
     if change.action == "destroy":
         return "destroyed"
     if change.action == "replace":
-        return "" if change.reason == NEVER_MADE else "replaced"
+        return "replaced"
     smaller = [
         f"{one.key} {one.before} to {one.after}"
         for one in change.differences

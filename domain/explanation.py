@@ -1,18 +1,18 @@
 """Why a plan touches a resource: the attributes that differ, from the JSON of `terraform show` of the saved plan.
 
-Invariant: what Terraform calls sensitive is named and never shown.
+Invariant: what Terraform calls sensitive is named and never shown; everything else that differs is in the list, so that
+the plan's id stands for it. What is too long to read is there with its digest.
 Source: developer.hashicorp.com/terraform/internals/json-format, change representation.
 """
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 from domain.changes import AttributeChange, Change, Changes
 
 SENSITIVE, UNKNOWN, ABSENT = "(sensitive)", "(known after apply)", "(none)"
-#: Attributes shown of one resource: a policy document may have hundreds.
-SHOWN_DIFFERENCES = 12
 SHOWN_CHARACTERS = 120
 _MISSING: Any = object()
 
@@ -30,7 +30,7 @@ def _explain(item: Change, by_address: dict[str, Any]) -> Change:
     forcing = {_name(path) for path in change.get("replace_paths", ())}
     found = [one.model_copy(update={"forces_replacement": _forces(one.key, forcing)}) for one in _differences(change)]
     found.sort(key=lambda one: (not one.forces_replacement, one.key))
-    return item.model_copy(update={"differences": tuple(found[:SHOWN_DIFFERENCES])})
+    return item.model_copy(update={"differences": tuple(found)})
 
 
 def _forces(key: str, forcing: set[str]) -> bool:
@@ -77,7 +77,9 @@ def _show(value: Any, *, is_secret: bool) -> str:
     if is_secret:
         return SENSITIVE
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}… (sha256 {sha256(text.encode()).hexdigest()[:16]})"
 
 
 def _name(path: list[Any]) -> str:

@@ -26,7 +26,7 @@ class Observed(BaseModel):
     """What an environment is before the run: what Terraform would change, and whether it is `ready` now.
 
     `pinned` is the digest of the modules that it keeps, None before its first apply; `named` are the addresses that a
-    person said may lose their data.
+    person said may lose their data, `never_made` those whose creation failed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +35,7 @@ class Observed(BaseModel):
     is_ready: bool
     pinned: str | None = None
     named: frozenset[str] = frozenset()
+    never_made: frozenset[str] = frozenset()
 
 
 class ProvisionPlan(BaseModel):
@@ -69,7 +70,7 @@ def name_plan(spec: EnvironmentSpec, changes: Changes) -> str:
 def decide_provision(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
     """The steps that bring an environment from `observed` to its spec; RefusedError where they would lose too much."""
     refuse_losses(spec, observed.changes)
-    refuse_data_losses(spec.name, observed.changes, observed.named)
+    refuse_data_losses(spec.name, observed.changes, observed.named, observed.never_made)
     return ProvisionPlan(changes=observed.changes, steps=tuple(_steps(observed)))
 
 

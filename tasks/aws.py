@@ -1,6 +1,7 @@
 """What a run keeps in an account and asks of it, beside Terraform: saved plans, the vault, the inventory."""
 
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from prefect import task
@@ -14,7 +15,7 @@ from domain.state import find_buckets, read_resources
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
-from tasks.terraform import PLAN_FILE
+from tasks.terraform import PLAN_FILE, name_saved
 
 #: A saved plan may hold a secret: it is encrypted, and kept for this long.
 PLAN_HOURS = 24
@@ -30,22 +31,23 @@ LISTED_LATE = REPEATABLE | {"retry_delay_seconds": [5, 15, 40]}
 def save_plan(run: Run, plan_id: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Keep the plan of the scratch folder in the state bucket, to be applied exactly as it was shown."""
     planned = Changes.model_validate(changes)
-    location = run.account.put_plan(run.environment, plan_id, (run.folder / PLAN_FILE).read_bytes())
+    content = (run.folder / PLAN_FILE).read_bytes()
+    location = run.account.put_plan(run.environment, name_saved(plan_id, run.run_id), content)
     known = ledger().read_plan(plan_id)
     is_repeated = known is not None and known.run_id == run.run_id  # by a retry of the task, or of the whole run
     expires_at = known.expires_at if known and is_repeated else read_clock() + timedelta(hours=PLAN_HOURS)
     if not is_repeated:
         ledger().add_plan(
             plan_id, run.environment, run.spec_version, run.run_id, planned.digest(), planned.model_dump_json(),
-            location, expires_at,
+            location, expires_at, sha256(content).hexdigest(),
         )  # fmt: skip
     return {"plan_id": plan_id, "counts": planned.counts.model_dump(), "expires_at": expires_at.isoformat()}
 
 
 @task(**REPEATABLE)
 def delete_plan(run: Run, plan_id: str) -> None:
-    """Remove a saved plan; one that is gone is gone."""
-    run.account.delete_plan(run.environment, plan_id)
+    """Remove the plan that this run saved; one that is gone is gone. The same plan of another run stays."""
+    run.account.delete_plan(run.environment, name_saved(plan_id, run.run_id))
 
 
 @task(**REPEATABLE)

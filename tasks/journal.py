@@ -18,6 +18,7 @@ from blocks.terraform_stream import read_message
 from domain.changes import Changes
 from domain.errors import TemporaryError
 from domain.progress import Event, Progress, estimate, list_planned, read_event, render_progress
+from domain.status import Operation, RunStatus
 from tasks.ledger import ledger
 from tasks.run import Run, read_clock
 
@@ -95,3 +96,13 @@ def _read_transcript(run: Run) -> list[dict[str, Any]]:
     paths = run.folder.glob("stacks/*/apply.jsonl")
     lines = (line for path in paths for line in path.read_text(errors="replace").splitlines())
     return [message for line in lines if (message := read_message(line))]
+
+
+def read_failed(run: Run) -> list[Event]:
+    """The journals of the provisionings since the last one that ended well, oldest first."""
+    events: list[Event] = []
+    for earlier in ledger().list_runs(run.environment):
+        if (earlier.operation, earlier.status) == (Operation.PROVISION, RunStatus.SUCCEEDED):
+            break
+        events = ledger().read_journal(earlier.run_id) + events
+    return events

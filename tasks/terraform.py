@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from prefect import task
@@ -20,6 +21,7 @@ from blocks.state_lock import LockedError, LockRecorder
 from blocks.terraform import RESCUED_STATE, Terraform
 from blocks.terraform_binary import find_provider_mirror, find_terraform
 from domain.changes import Changes
+from domain.data_losses import find_never_made
 from domain.errors import PermanentError, RefusedError
 from domain.explanation import explain
 from domain.infrastructure import terraform_inputs
@@ -27,7 +29,7 @@ from domain.provision import Observed
 from domain.spec import EnvironmentSpec
 from domain.staleness import refuse_changed_spec, refuse_expired, refuse_moved_state
 from domain.status import EnvironmentStatus
-from tasks.journal import Journal
+from tasks.journal import Journal, read_failed
 from tasks.ledger import ledger
 from tasks.modules import choose_modules, read_pinned
 from tasks.orphans import adopt_orphans
@@ -54,7 +56,8 @@ def observe_infrastructure(run: Run) -> Observed:
         adopt_orphans(run, import_resource)
         changes = plan_infrastructure(run, modules)
     is_ready = run.status_before == EnvironmentStatus.READY
-    return Observed(changes=changes, is_ready=is_ready, pinned=pinned, named=run.named)
+    never_made = find_never_made(read_failed(run)) if changes.lost else frozenset()
+    return Observed(changes=changes, is_ready=is_ready, pinned=pinned, named=run.named, never_made=never_made)
 
 
 @task(**REPEATABLE)
@@ -107,8 +110,21 @@ def read_saved_plan(run: Run, plan_id: str) -> Changes:
 
 @task(**REPEATABLE)
 def put_saved_plan(run: Run, plan_id: str) -> None:
-    """Fetch the saved plan into the scratch folder."""
-    (run.folder / PLAN_FILE).write_bytes(run.account.read_plan(run.environment, plan_id))
+    """Fetch the saved plan into the scratch folder. RefusedError where it is not the file that was shown."""
+    plan = ledger().read_plan(plan_id)
+    assert plan is not None
+    content = run.account.read_plan(run.environment, name_saved(plan_id, plan.run_id))
+    if sha256(content).hexdigest() != plan.sha256:
+        raise RefusedError(
+            f"{run.environment}: the file of plan {plan_id} is not the one that was saved.",
+            f"Find out who wrote {plan.location}, and plan again: `terrarium env plan {run.environment}`.",
+        )
+    (run.folder / PLAN_FILE).write_bytes(content)
+
+
+def name_saved(plan_id: str, run_id: str) -> str:
+    """What a saved plan is called in the state bucket: the same plan of two runs is two files."""
+    return f"{plan_id}/{run_id}"
 
 
 @task(cache_policy=NO_CACHE)

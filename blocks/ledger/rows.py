@@ -102,7 +102,10 @@ class StepRow(Row):
 
 
 class PlanRow(Row):
-    """A saved Terraform plan: where it lies, until when it may be applied, and what it was said to change."""
+    """A saved Terraform plan: where it lies, until when it may be applied, and what it was said to change.
+
+    `sha256` is of the file; rows of the first revision have none.
+    """
 
     id: str
     environment: str
@@ -112,6 +115,7 @@ class PlanRow(Row):
     changes_json: str
     location: str
     expires_at: datetime
+    sha256: str | None = None
     added_at: datetime
 
 

@@ -105,8 +105,12 @@ class Plans(Database):
         changes_json: str,
         location: str,
         expires_at: datetime,
+        sha256: str | None = None,
     ) -> None:
-        """Record a saved plan; `digest` and `changes_json` are of its `Changes`. The newest plan of an id counts."""
+        """Record a saved plan; `digest` and `changes_json` are of its `Changes`, `sha256` of its file.
+
+        The newest plan of an id counts.
+        """
         row = {
             "id": plan_id,
             "environment": environment,
@@ -116,6 +120,7 @@ class Plans(Database):
             "changes_json": changes_json,
             "location": location,
             "expires_at": expires_at,
+            "sha256": sha256,
         }
         with self._append() as chain:
             actor = chain.read_run(run_id).actor

@@ -153,6 +153,7 @@ plan = Table(
     column("changes_json"),
     column("location"),
     column("expires_at", Time),
+    Column("sha256", Text),
     _spec_reference(),
     Index("plan_id", "id", "seq"),
 )

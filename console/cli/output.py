@@ -17,6 +17,8 @@ EXIT_CODES = {
     "refused": 2,
     "waiting": 4,
 }
+#: Attributes told of one resource in a table: a policy document may have hundreds.
+SHOWN_DIFFERENCES = 12
 #: An error's kind as an exit code; the others are 1.
 ERROR_CODES = {"broken_spec": 2, "refused": 2, "forbidden": 2, "bad_request": 64}
 
@@ -101,10 +103,13 @@ def print_changes(run: dict[str, Any]) -> None:
 
 def _format_reason(change: dict[str, Any]) -> str:
     """Terraform's own reason, and the attributes that differ; what forces a replacement comes first."""
+    shown = change["differences"][:SHOWN_DIFFERENCES]
     told = [
         f"{one['key']}: {one['before']} → {one['after']}" + (" (forces replacement)" * one["forces_replacement"])
-        for one in change["differences"]
+        for one in shown
     ]
+    if more := len(change["differences"]) - len(shown):
+        told.append(f"{more} more attributes, see --json")
     return "; ".join([*([change["reason"].replace("_", " ")] if change["reason"] else []), *told])
 
 

@@ -155,7 +155,7 @@ def test_a_failed_run_can_be_tried_again_in_prefect(world: World, name: str) -> 
     again = world.retry("plan", failed.run_id)
     assert (again.run_id, again.status, again.attempt) == (failed.run_id, "succeeded", 2)
     assert again.report is not None
-    assert world.observe(name)["plans"] == [f"plans/{name}/{again.report['plan_id']}"]
+    assert world.observe(name)["plans"] == [f"plans/{name}/{again.report['plan_id']}/{again.run_id}"]
 
 
 def test_the_plan_that_was_shown_is_the_plan_that_is_applied(world: World, name: str) -> None:

@@ -1,10 +1,15 @@
 """Which changes take data away."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from domain.changes import AttributeChange, Change, Changes
-from domain.data_losses import find_data_losses, refuse_data_losses
+from domain.data_losses import find_data_losses, find_never_made, refuse_data_losses
 from domain.errors import RefusedError
+from domain.progress import Event
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def _change(resource_type: str, action: str, *differences: tuple[str, str, str]) -> Change:
@@ -39,13 +44,12 @@ def test_a_loss_is_told(change: Change, what: str) -> None:
         _change("aws_db_instance", "add"),
         _change("aws_db_instance", "change", ("allocated_storage", "50", "100"), ("engine_version", "16", "15")),
         _change("aws_db_instance", "change", ("allocated_storage", "50", "(known after apply)")),
-        _change("aws_db_instance", "replace").model_copy(update={"reason": "tainted"}),
         _change("aws_lb_target_group", "replace"),
         _change("aws_ecr_repository", "destroy"),
     ],
 )
 def test_what_holds_no_data_or_grows_is_no_loss(change: Change) -> None:
-    """A new holder, a larger one, what a failed creation left, and what is made again from code."""
+    """A new holder, a larger one, and what is made again from code."""
     assert find_data_losses(Changes(items=(change,))) == ()
 
 
@@ -68,3 +72,21 @@ def test_every_loss_is_told_with_its_way() -> None:
         refuse_data_losses("dev", changes, [first.address])
     assert "--replace 'aws_s3_bucket.x'" in refused.value.resolution
     refuse_data_losses("dev", changes, [first.address, second.address])
+
+
+def _event(address: str, kind: str, action: str = "create") -> Event:
+    return Event(at=AT, kind=kind, address=address, resource_type="a", action=action)
+
+
+def test_what_a_failed_creation_left_is_no_loss() -> None:
+    """Only with both: Terraform calls it tainted, and the journal says that its creation failed last."""
+    tainted = _change("aws_db_instance", "replace").model_copy(update={"reason": "tainted"})
+    journal = [_event(tainted.address, "errored"), _event("a.y", "errored"), _event("a.y", "completed")]
+    journal += [_event("a.z", "completed"), _event("a.z", "errored", "update")]
+    never_made = find_never_made(journal)
+    assert never_made == {tainted.address}
+    refuse_data_losses("dev", Changes(items=(tainted,)), (), never_made)
+    with pytest.raises(RefusedError, match="would be replaced"):
+        refuse_data_losses("dev", Changes(items=(tainted,)), ())
+    with pytest.raises(RefusedError, match="would be replaced"):
+        refuse_data_losses("dev", Changes(items=(_change("aws_db_instance", "replace"),)), (), never_made)

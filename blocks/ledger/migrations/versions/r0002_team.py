@@ -9,6 +9,7 @@ TABLES = """
 -- A plan's id names what it would change: the same plan made again has the same id, and the newest row counts.
 ALTER TABLE ledger.plan DROP CONSTRAINT plan_id_key;
 CREATE INDEX plan_id ON ledger.plan (id, seq);
+ALTER TABLE ledger.plan ADD COLUMN sha256 text;
 -- The hash of a call that came with an idempotency key: the key again with another call is an error.
 ALTER TABLE ledger.request ADD COLUMN fingerprint text;
 
