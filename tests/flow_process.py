@@ -141,7 +141,7 @@ def register_account(account: dict[str, Any]) -> dict[str, Any]:
 
 def read_account(name: str) -> dict[str, Any]:
     """An account's block."""
-    return load_account(name).model_dump()
+    return load_account(name).model_dump(mode="json")
 
 
 COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -42,6 +42,8 @@ class FlowProcess:
         assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
+        if not line:
+            self.kill()  # the next test gets a new one
         assert line, f"the flows' process has ended:\n{self._log.read_text()[-3000:]}"
         return dict(json.loads(line))
 

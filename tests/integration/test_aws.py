@@ -9,7 +9,7 @@ import pytest
 
 from blocks.aws import AwsAccount, state_key
 from blocks.aws_objects import copy_to_vault, empty_bucket, measure_vault, move_to_vault
-from domain.errors import PermanentError, TemporaryError
+from domain.errors import PermanentError, RefusedError, TemporaryError
 
 from .conftest import REGION, find_free_port, open_account
 
@@ -41,7 +41,7 @@ def test_another_accounts_role_is_refused(account: AwsAccount, emulator: str) ->
     wrong = open_account(emulator, account.account_id).model_copy(
         update={"role_arn": "arn:aws:iam::999988887777:role/terrarium"}
     )
-    with pytest.raises(PermanentError, match=rf"999988887777.*not in {account.account_id}"):
+    with pytest.raises(RefusedError, match=rf"999988887777.*not in {account.account_id}"):
         wrong.identity()
 
 

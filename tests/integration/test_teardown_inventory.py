@@ -13,7 +13,7 @@ from blocks.aws import AwsAccount, state_key
 from blocks.environment_files import read_declared
 from blocks.inventory import LISTINGS, observe_inventory
 from blocks.terraform import Terraform
-from domain.infrastructure import Account, terraform_inputs
+from domain.infrastructure import terraform_inputs
 from domain.inventory import Inventory, compare
 from domain.progress import read_event
 from domain.remains import classify_remains
@@ -60,8 +60,7 @@ def life(
         environment=account.environment(),
         mirror=provider_mirror,
     )
-    owner = Account(id=account.account_id, **account.model_dump(include={"role_arn", "state_bucket", "vault_bucket"}))
-    inputs = terraform_inputs(read_declared("sandbox")[1], 1, "run", owner)
+    inputs = terraform_inputs(read_declared("sandbox")[1], 1, "run", account.owner())
     terraform.prepare(INFRASTRUCTURE / "stacks" / "aws", inputs, account.terraform_backend(state_key("sandbox")))
     terraform.init()
     terraform.plan(terraform.folder / "plan")

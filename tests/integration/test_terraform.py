@@ -228,7 +228,7 @@ def test_state_that_cannot_be_written_is_reported_and_kept(
 
     with pytest.raises(PermanentError, match=RESCUED_STATE) as raised:
         terraform.apply(tmp_path / "plan", lose_bucket)
-    assert "terraform state push" in raised.value.resolution
+    assert "puts that state into the bucket" in raised.value.resolution
     rescued = json.loads((terraform.folder / RESCUED_STATE).read_text())
     assert {row["name"] for row in rescued["resources"]} == {"first", "slow"}
     with pytest.raises(PermanentError, match=RESCUED_STATE):
