@@ -84,7 +84,7 @@ def classify_error(error: DBAPIError, where: str) -> TerrariumError:
 
 
 def _find_signal(error: BaseException | None) -> BaseException | None:
-    """The cancel or SIGTERM behind an error: one that interrupts the driver leaves a state that it then complains of."""
+    """The cancel or SIGTERM behind an error: one that interrupts the driver leaves a state that it complains of."""
     while error is not None and isinstance(error, Exception):
         error = error.__cause__ or error.__context__
     return error
