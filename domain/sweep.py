@@ -5,7 +5,7 @@ death and still writes its state. What a dead run brought for itself is unwound;
 next apply resumes it; a run of which only the record of its end is missing gets the end that it had.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,7 +24,6 @@ class BegunStep(BaseModel):
     step_id: int
     name: str
     outcome: str
-    has_undo: bool = False
 
 
 class BegunRun(BaseModel):
@@ -47,8 +46,7 @@ class BegunRun(BaseModel):
 class DeadRun(BaseModel):
     """What is to be done for a dead run: `status` is None where there is nothing to record.
 
-    `unwind` names the steps to undo, last first; `interrupted` are the steps that have no outcome; `resume` says that
-    the run had come to its end.
+    `interrupted` are the steps that have no outcome; `resume` says that the run had come to its end.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,27 +56,23 @@ class DeadRun(BaseModel):
     status: RunStatus | None = None
     leaves: EnvironmentStatus | None = None
     resume: bool = False
-    unwind: tuple[str, ...] = ()
     interrupted: tuple[int, ...] = ()
 
 
 class SweepPlan(BaseModel):
-    """The dead runs, those whose Terraform still ends, and those that are silent without a proof: a person decides."""
+    """The dead runs, but for those whose Terraform still ends; and those that are silent without a proof."""
 
     model_config = ConfigDict(frozen=True)
 
     dead: tuple[DeadRun, ...] = ()
-    finishing: tuple[BegunRun, ...] = ()
     silent: tuple[BegunRun, ...] = ()
 
 
 def decide_sweep(begun: Iterable[BegunRun], silence_seconds: float) -> SweepPlan:
     """Who is swept and how. A run without a proof of its death is reported after `silence_seconds`, and left alone."""
     runs = list(begun)
-    dead = [run for run in runs if run.is_dead]
     return SweepPlan(
-        dead=tuple(_decide_end(run) for run in dead if not run.is_finishing),
-        finishing=tuple(run for run in dead if run.is_finishing),
+        dead=tuple(_decide_end(run) for run in runs if run.is_dead and not run.is_finishing),
         silent=tuple(run for run in runs if not run.is_dead and run.silent_seconds > silence_seconds),
     )
 
@@ -93,14 +87,9 @@ def _decide_end(run: BegunRun) -> DeadRun:
         **about,
         status=RunStatus.CRASHED,
         leaves=classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=run.may_have_changed),
-        unwind=tuple(step.name for step in _to_undo(run.steps)),
         interrupted=tuple(step.step_id for step in run.steps if step.outcome == "begun"),
     )
 
 
 def _is_complete(steps: tuple[BegunStep, ...]) -> bool:
     return bool(steps) and steps[-1].name in LAST_STEPS and steps[-1].outcome == "succeeded"
-
-
-def _to_undo(steps: tuple[BegunStep, ...]) -> Iterator[BegunStep]:
-    return (step for step in reversed(steps) if step.has_undo and step.outcome != "undone")

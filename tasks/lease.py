@@ -1,4 +1,4 @@
-"""A run's hold on its environment: it says that it lives, waits for whoever changes it now, and lets go."""
+"""A run's lease on its environment: it says that it lives, waits for whoever changes it now, and lets go."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from prefect import get_run_logger
 
-from blocks.ledger.leases import CHANGING, LeaseRow
+from blocks.ledger.leases import CHANGING_OPERATIONS, LeaseRow
 from blocks.settings import read_settings
 from domain.errors import RefusedError, TerrariumError
 from domain.status import Operation
@@ -42,14 +42,16 @@ def _beat(run_id: str, ended: threading.Event) -> None:
                 return
 
 
-def hold_environment(run_id: str, environment: str, operation: Operation) -> None:
+def wait_for_lease(run_id: str, environment: str, operation: Operation) -> None:
     """Take the environment's lease, where the operation changes it; dead runs on it are swept first.
 
-    It waits for a living holder, `lease_wait_minutes` at the longest: then RefusedError, with the holder's name.
+    It waits for a living holder, `lease_wait_minutes` at the longest: then RefusedError, with the holder's name. A run
+    that takes no lease goes on where a dead one cannot be ended.
     """
-    sweep_environment(environment)
-    if operation not in CHANGING:
+    if operation not in CHANGING_OPERATIONS:
+        _try_to_sweep(environment)
         return
+    sweep_environment(environment)
     minutes = read_settings().lease_wait_minutes
     deadline, told = time.monotonic() + minutes * 60, ""
     while holder := ledger().take_lease(environment, run_id):
@@ -60,6 +62,13 @@ def hold_environment(run_id: str, environment: str, operation: Operation) -> Non
             _refuse(environment, holder, minutes)
         time.sleep(POLL_SECONDS)
         sweep_environment(environment)
+
+
+def _try_to_sweep(environment: str) -> None:
+    try:
+        sweep_environment(environment)
+    except TerrariumError as error:
+        get_run_logger().warning("A dead run cannot be ended now: %s", error)
 
 
 def _refuse(environment: str, holder: LeaseRow, minutes: float) -> None:

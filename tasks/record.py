@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from prefect import get_run_logger
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 
@@ -22,11 +23,11 @@ from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
 from domain.teardown import refuse_protected
-from tasks.lease import acting_for, hold_environment
+from tasks.lease import acting_for, wait_for_lease
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
 from tasks.run import Run, read_clock
-from tasks.steps import CHANGING, unwind
+from tasks.steps import CHANGING_STEPS, unwind
 from tasks.telemetry import tell_run
 
 
@@ -46,8 +47,7 @@ def record_run(
         except LostLeaseError:  # who took it records its end
             raise
         except BaseException as error:
-            unwind(run)
-            _finish_failed(run, error)
+            _fail(run, error)
             raise
         else:
             finish(run.run_id, RunStatus.SUCCEEDED, LEAVES.get(operation))
@@ -66,8 +66,10 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
         ledger().begin_run, run_id, environment, operation, operation.value, request_id=request.id if request else None,
         actor=actor, host=socket.gethostname(), pid=os.getpid(),
     )  # fmt: skip
+    version = None
     try:
-        hold_environment(run_id, environment, operation)
+        refuse_held(operation, ledger().read_hold(environment), read_clock())
+        wait_for_lease(run_id, environment, operation)
         refuse_held(operation, ledger().read_hold(environment), read_clock())
         known = ledger().read_environment(environment)
         version, spec = _CHOICES[operation](environment, spec_version, known, actor)
@@ -76,8 +78,8 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
         if live:
             refuse_other_place(environment, (live.account, live.endpoint), (account.name, account.place))
         account.identity()
-    except Exception as error:
-        begin_run(spec_version=None)
+    except BaseException as error:  # a cancel too: who waited for an hour is on record
+        begin_run(spec_version=version)
         finish(run_id, _classify_end(error), None, error)
         raise
     begin_run(spec_version=version)
@@ -169,11 +171,22 @@ def _classify_end(error: BaseException) -> RunStatus:
     return RunStatus.FAILED if isinstance(error, Exception) else RunStatus.CANCELLED
 
 
+def _fail(run: Run, error: BaseException) -> None:
+    """Undo what a run brought, and record its end; what cannot be undone is told, and hides neither the end nor why."""
+    try:
+        unwind(run)
+    except LostLeaseError:  # who took it records its end
+        return
+    except Exception as failed:
+        get_run_logger().error("What the run brought could not be undone, look for it: %s", failed)
+    _finish_failed(run, error)
+
+
 def _finish_failed(run: Run, error: BaseException) -> None:
     """A refusal changed nothing; everything else left what its steps say, and what then exists is listed."""
     status = _classify_end(error)
     if status == RunStatus.REFUSED:
         return finish(run.run_id, status, None, error)
-    may_have_changed = bool({step.name for step in ledger().read_steps(run.run_id)} & CHANGING)
+    may_have_changed = bool({step.name for step in ledger().read_steps(run.run_id)} & CHANGING_STEPS)
     leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=may_have_changed)
     return finish(run.run_id, status, leaves, error, list_left(run) if may_have_changed else {})

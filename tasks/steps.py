@@ -31,7 +31,7 @@ STEPS: dict[str, Effect] = {
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
-CHANGING = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
+CHANGING_STEPS = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
 
 #: Every inverse that a step may name.
 UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan}

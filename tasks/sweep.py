@@ -20,6 +20,7 @@ from blocks.left_processes import find_left_processes, kill_left_processes
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
 from domain.errors import PermanentError, TerrariumError
+from domain.provision import refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.status import RunStatus
 from domain.sweep import BegunRun, BegunStep, DeadRun, decide_sweep
@@ -29,7 +30,7 @@ from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
-from tasks.steps import CHANGING, unwind
+from tasks.steps import CHANGING_STEPS, unwind
 
 #: Who takes over a dead run.
 ACTOR = "sweeper"
@@ -62,11 +63,8 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
         has_ended=run.finished_at is not None,
         is_finishing=any(one.is_terraform for one in find_left_processes(_folder(row))),
         was_ready=bool(known and known.ready_at),
-        may_have_changed=bool({step.name for step in steps} & CHANGING),
-        steps=tuple(
-            BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome, has_undo=one.undo is not None)
-            for one in steps
-        ),
+        may_have_changed=bool({step.name for step in steps} & CHANGING_STEPS),
+        steps=tuple(BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome) for one in steps),
     )
 
 
@@ -82,27 +80,37 @@ def sweep_environment(environment: str) -> None:
 
 @task(**REPEATABLE)
 def sweep_run(dead: DeadRun) -> None:
-    """Take a dead run over and end it. Where another process does so already, nothing is left to do here."""
+    """Take a dead run over and end it. Where another process does so already, nothing is left to do here.
+
+    A second try finds that this process has taken it over, and goes on. The account is checked before anything.
+    """
     row = next((one for one in ledger().list_live(dead.environment) if one.run_id == dead.run_id), None)
-    if row is None or not row.is_proved_dead:
+    if row is None or not (row.is_own or row.is_proved_dead):
         return
-    where = f"process {row.pid} on {row.host.partition('/')[0]}"
-    if not ledger().take_over(row, ACTOR, f"{where} is gone"):
-        return
-    get_run_logger().warning("Run %s on %s is dead: %s is gone.", dead.run_id, dead.environment, where)
+    begun = ledger().read_run(dead.run_id)
+    assert begun is not None or dead.status is None
+    run = restore_run(begun) if begun and dead.status is not None else None
+    where = _find_place(row, begun)
+    if not row.is_own:
+        if not ledger().take_over(row, ACTOR, f"{where} is gone"):
+            return
+        get_run_logger().warning("Run %s on %s is dead: %s is gone.", dead.run_id, dead.environment, where)
     if dead.status is not None:
-        _end_run(dead, where)
+        _end_run(dead, run, where)
     ledger().leave_run(dead.run_id)
     _remove_folder(_folder(row))
     _tell_prefect(dead.run_id, where)
 
 
-def _end_run(dead: DeadRun, where: str) -> None:
+def _find_place(row: LivenessRow, begun: RunRow | None) -> str:
+    """The process that died, as the run itself told it: who took it over since stands in `row`."""
+    pid, host = (begun.pid, begun.host) if begun else (row.pid, row.host.partition("/")[0])
+    return f"process {pid} on {host}"
+
+
+def _end_run(dead: DeadRun, run: Run | None, where: str) -> None:
     """Put in order what it left, then write how it ended; the record is last, so that an interrupted sweep goes on."""
-    begun = ledger().read_run(dead.run_id)
-    assert begun is not None
     has_lease = ledger().take_lease(dead.environment, dead.run_id) is None  # a person may have unlocked it
-    run = restore_run(begun)
     if run is not None:
         kill_left_processes(run.folder)
         terraform.recover_states(run)
@@ -121,11 +129,18 @@ def _end_run(dead: DeadRun, where: str) -> None:
 
 
 def restore_run(begun: RunRow) -> Run | None:
-    """A run as its own process knew it, from the ledger; None for one that never had a spec, and so has no steps."""
+    """A run as its own process knew it, from the ledger; None for one that never had a spec, and so has no steps.
+
+    RefusedError where its account's block is another place by now, or its calls land elsewhere.
+    """
     if begun.spec_version is None:
         return None
     spec = EnvironmentSpec.model_validate_json(ledger().read_spec(begun.environment, begun.spec_version).spec_json)
     generation = ledger().read_generation(begun.environment)
+    account = load_account(spec.account).for_run(begun.run_id)
+    if generation:
+        refuse_other_place(begun.environment, (generation.account, generation.endpoint), (account.name, account.place))
+    account.identity()
     known = ledger().read_environment(begun.environment)
     return Run(
         run_id=begun.run_id,
@@ -140,7 +155,7 @@ def restore_run(begun: RunRow) -> Run | None:
         plan_id=None,
         named=frozenset(),
         is_upgrade=False,
-        account=load_account(spec.account),
+        account=account,
         folder=read_settings().state_dir / "work" / begun.environment / begun.run_id,
     )
 

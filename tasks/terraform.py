@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import task
@@ -169,10 +170,10 @@ def _list_changes_since(run: Run) -> list[str]:
 def recover_states(run: Run) -> None:
     """Put states that earlier runs could not write into the bucket. PermanentError where the bucket's is another one.
 
-    Those of runs that still live are theirs.
+    The oldest first, for a state follows from the one before. Those of runs that still live are theirs.
     """
     living = {row.run_id for row in ledger().list_live(run.environment) if not row.is_proved_dead} - {run.run_id}
-    for path in sorted(run.folder.parent.glob(f"*/stacks/*/{RESCUED_STATE}")):
+    for path in list_rescued(run.folder.parent):
         folder = path.parents[2]
         if folder.name in living:
             continue
@@ -183,6 +184,11 @@ def recover_states(run: Run) -> None:
         terraform.push_state(path)
         if folder != run.folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def list_rescued(folder: Path) -> list[Path]:
+    """The states that runs of an environment could not write, the oldest first."""
+    return sorted(folder.glob(f"*/stacks/*/{RESCUED_STATE}"), key=lambda path: path.stat().st_mtime)
 
 
 def break_dead_lock(run: Run) -> None:

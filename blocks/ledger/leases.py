@@ -10,11 +10,13 @@ import socket
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, update
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.dialects.postgresql import insert
 
 from blocks.ledger.chain import ChainWriter
 from blocks.ledger.database import Database
-from blocks.ledger.rows import Row, RunRow
+from blocks.ledger.rows import Row
+from blocks.ledger.tables import run
 from blocks.ledger.team_tables import lease, liveness, takeover
 from blocks.ledger.views import lease_state, run_state
 from blocks.state_lock import HolderProcess, identify_process, is_provably_dead
@@ -22,7 +24,7 @@ from domain.errors import PermanentError
 from domain.status import Operation
 
 #: Runs that change their environment. A plan takes no lease: Terraform's own lock is enough for what it reads.
-CHANGING = (Operation.PROVISION, Operation.TEARDOWN)
+CHANGING_OPERATIONS = (Operation.PROVISION, Operation.TEARDOWN)
 NOBODY = 0  # the process id of a run that a person has declared dead
 
 
@@ -88,11 +90,16 @@ class Leases(Database):
 
     def take_lease(self, environment: str, run_id: str) -> LeaseRow | None:
         """None where the run has the lease now; else the lease of the run that holds it."""
+        holder = None
+        while holder is None:  # none: who held it let go between the two statements
+            holder = self._try_lease(environment, run_id)
+        return None if holder.run_id == run_id else LeaseRow.model_validate(holder)
+
+    def _try_lease(self, environment: str, run_id: str) -> SqlRow[tuple[object, ...]] | None:
         taking = insert(lease).values(environment=environment, run_id=run_id, taken_at=func.clock_timestamp())
         with self._write() as connection:
             connection.execute(taking.on_conflict_do_nothing())
-            holder = connection.execute(_select_leases().where(lease_state.c.environment == environment)).one()
-        return None if holder.run_id == run_id else LeaseRow.model_validate(holder)
+            return connection.execute(_select_leases().where(lease_state.c.environment == environment)).first()
 
     def leave_run(self, run_id: str) -> None:
         """This process acts for a run no more: the lease, where the run has one, is free.
@@ -127,19 +134,23 @@ class Leases(Database):
             return bool(connection.execute(select(liveness).where(liveness.c.run_id == run_id, held, ~begun)).first())
 
     def take_over(self, dead: LivenessRow, actor: str, reason: str) -> bool:
-        """Act for a run whose process is proved dead; False where another process did so first, or it ended."""
+        """Act for a run whose process is proved dead; False where another process did so first, or it ended.
+
+        The chain has it once for each actor and attempt of the run, however often its end has to be tried.
+        """
         same = and_(liveness.c.run_id == dead.run_id, _is_process(dead))
         taken = update(liveness).where(same).values(**_describe_own_process(), beat_at=func.clock_timestamp())
         with self._append() as chain:
             if not chain.connection.execute(taken).rowcount:
                 return False
-            _record_takeover(chain, dead.environment, dead.run_id, actor, reason)
+            if not _has_taken_over(chain, dead.run_id, actor):
+                _record_takeover(chain, dead.environment, dead.run_id, actor, reason)
         return True
 
-    def unlock(self, environment: str, actor: str, reason: str) -> RunRow:
+    def unlock(self, environment: str, actor: str, reason: str) -> str:
         """Declare dead the run that holds an environment: its process can record nothing more, and it is swept.
 
-        PermanentError where no run holds it.
+        Its run's id: one that died before its begin is not on record. PermanentError where no run holds it.
         """
         with self._append() as chain:
             held = chain.fetch(select(lease).where(lease.c.environment == environment))
@@ -152,13 +163,12 @@ class Leases(Database):
             declared = update(liveness).where(liveness.c.run_id == held.run_id)
             chain.connection.execute(declared.values(pid=NOBODY, start_ticks=0))
             _record_takeover(chain, environment, held.run_id, actor, reason)
-            row = chain.connection.execute(select(run_state).where(run_state.c.run_id == held.run_id)).mappings().one()
-        return RunRow.model_validate(dict(row))
+        return str(held.run_id)
 
 
 def refuse_without_lease(chain: ChainWriter, run_id: str, environment: str, operation: str) -> None:
     """LostLeaseError where a run that changes things does not hold its environment through this process."""
-    if operation not in CHANGING:
+    if operation not in CHANGING_OPERATIONS:
         return
     mine = (lease.c.run_id == run_id, lease.c.environment == environment, _is_this_process())
     if chain.fetch(select(lease.c.run_id).join(liveness, liveness.c.run_id == lease.c.run_id).where(*mine)) is None:
@@ -172,6 +182,12 @@ def release(chain: ChainWriter, run_id: str) -> None:
     """Within the transaction of a run's outcome: nobody acts for it from now on."""
     for table in (lease, liveness):
         chain.connection.execute(delete(table).where(table.c.run_id == run_id))
+
+
+def _has_taken_over(chain: ChainWriter, run_id: str, actor: str) -> bool:
+    begun = select(func.coalesce(func.max(run.c.seq), 0)).where(run.c.id == run_id).scalar_subquery()
+    by_actor = (takeover.c.dead_run_id == run_id, takeover.c.actor == actor, takeover.c.seq > begun)
+    return chain.fetch(select(takeover.c.seq).where(*by_actor)) is not None
 
 
 def _record_takeover(chain: ChainWriter, environment: str, run_id: str, actor: str, reason: str) -> None:

@@ -228,4 +228,4 @@ def unlock(name: str, reason: str, as_json: bool) -> None:
     run = connect().post(f"/api/environments/{name}/unlock", {"reason": reason})
     if as_json:
         return print_json(run)
-    return click.echo(f"{name} is unlocked; run {run['run_id']} by {run['actor']} counts as dead.")
+    return click.echo(f"{name} is unlocked; run {run['run_id']} by {run['actor'] or '?'} counts as dead.")

@@ -38,7 +38,7 @@ from domain.spec import EnvironmentSpec
 from domain.spec_difference import list_differences
 from domain.spec_fault import SpecError
 from domain.staleness import refuse_changed_spec
-from domain.status import EnvironmentStatus, Operation
+from domain.status import EnvironmentStatus, Operation, RunStatus
 from domain.teardown import list_leftovers
 
 router = APIRouter(prefix="/api/environments", tags=["environments"])
@@ -159,6 +159,12 @@ def extend_environment(sources: Given, caller: Asker, name: str, request: Extend
 
 @router.post("/{name}/unlock")
 def unlock_environment(sources: Given, caller: Asker, name: str, request: UnlockRequest) -> Run:
-    """Declare dead the run that holds an environment; the sweeper then ends it. 409 where no run holds it."""
-    read_environment(sources, name)
-    return show_run(sources, sources.ledger.unlock(name, caller.name, request.reason).run_id)
+    """Declare dead the run that holds an environment; the sweeper then ends it. 409 where no run holds it.
+
+    The run may have died before its first record, so that the ledger knows neither it nor the environment.
+    """
+    run_id = sources.ledger.unlock(name, caller.name, request.reason)
+    try:
+        return show_run(sources, run_id)
+    except UnknownError:
+        return Run(environment=name, run_id=run_id, run_url=None, operation="unknown", status=RunStatus.CRASHED)

@@ -214,6 +214,17 @@ def test_a_held_environment_is_unlocked_with_a_reason(face: Face) -> None:
     assert face.ledger.list_leases() == []
 
 
+def test_an_environment_that_no_run_ever_began_on_is_unlocked(face: Face) -> None:
+    """Its only run died with the lease and before its first record: the answer names it, and the lease is free."""
+    queued = face.create()
+    for run_id in (queued["run_id"], "of-another-prefect"):
+        face.ledger.enter_run(run_id, "try")
+        assert face.ledger.take_lease("try", run_id) is None
+        assert face.post("/api/environments/try/unlock", {"reason": "node gone"}, 200)["run_id"] == run_id
+        assert face.ledger.list_leases() == []
+    assert face.post("/api/environments/none/unlock", {"reason": "node gone"}, 409)["error"]["kind"] == "conflict"
+
+
 def test_a_run_that_waits_for_another_says_so(face: Face) -> None:
     """It has not begun: Prefect calls it running, the ledger knows that another run holds its environment."""
     held = face.make()

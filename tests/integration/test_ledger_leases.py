@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from blocks.ledger import Ledger
 from blocks.ledger.leases import LivenessRow, LostLeaseError
@@ -124,7 +124,7 @@ def test_a_dead_run_is_taken_over_once(ledger: Ledger) -> None:
     ledger.finish_step(step_id, "interrupted")
     ledger.finish_run("run-1", RunStatus.CRASHED, EnvironmentStatus.FAILED)
     assert (ledger.list_leases(), ledger.list_live()) == ([], [])
-    assert [(event.kind, event.actor) for event in ledger.list_events()].count(("takeover", "sweeper")) == 1
+    assert [(one.kind, one.actor) for one in ledger.list_events()].count(("takeover", "sweeper")) == 1
     assert ledger.verify_chain() is None
 
 
@@ -132,7 +132,7 @@ def test_a_person_unlocks(ledger: Ledger) -> None:
     """The reason and the name are on record, the run counts as dead, and others may have the environment."""
     _begin(ledger, "run-1")
     _hold(ledger, "run-1")
-    assert ledger.unlock("dev", "bob", "its node is gone").run_id == "run-1"
+    assert ledger.unlock("dev", "bob", "its node is gone") == "run-1"
     assert ledger.list_live()[0].is_proved_dead
     _hold(ledger, "run-2")
     last = ledger.list_events()[-1]
@@ -140,6 +140,47 @@ def test_a_person_unlocks(ledger: Ledger) -> None:
     ledger.leave_run("run-2")
     with pytest.raises(PermanentError, match="dev is not locked"):
         ledger.unlock("dev", "bob", "again")
+
+
+def test_a_person_unlocks_a_run_that_never_began(ledger: Ledger) -> None:
+    """It died between the lease and its first record: nothing but its lease is known, and it is free."""
+    _hold(ledger, "run-1")
+    assert ledger.unlock("dev", "bob", "its node is gone") == "run-1"
+    assert (ledger.list_leases(), ledger.list_live()[0].is_proved_dead) == ([], True)
+    assert ledger.take_over(ledger.list_live()[0], "sweeper", "a person said so")
+    ledger.leave_run("run-1")
+    assert ledger.list_live() == []
+
+
+def test_a_lease_that_is_let_go_while_it_is_taken_is_taken(ledger: Ledger) -> None:
+    """The holder ends between the try and the question who holds it: the second run has the lease, not an error."""
+    _hold(ledger, "first")
+    ledger.enter_run("second", "dev")
+    tries = []
+
+    def let_go(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("INSERT INTO ledger.lease "):
+            tries.append(statement)
+            ledger.leave_run("first")
+
+    event.listen(ledger._engine, "after_cursor_execute", let_go)
+    try:
+        assert ledger.take_lease("dev", "second") is None
+    finally:
+        event.remove(ledger._engine, "after_cursor_execute", let_go)
+    assert (len(tries), [row.run_id for row in ledger.list_leases()]) == (2, ["second"])
+
+
+def test_a_run_that_cannot_be_ended_is_taken_over_once_on_record(ledger: Ledger) -> None:
+    """Each sweeper dies too, and another one tries: the chain has one takeover, and one more for another attempt."""
+    _begin(ledger, "run-1")
+    _hold(ledger, "run-1")
+    for _ in range(3):
+        assert ledger.take_over(_move(ledger, "run-1", pid=_find_dead_pid()), "sweeper", "its process is gone")
+    assert [one.kind for one in ledger.list_events()].count("takeover") == 1
+    _begin(ledger, "run-1")
+    assert ledger.take_over(_move(ledger, "run-1", pid=_find_dead_pid()), "sweeper", "its process is gone")
+    assert [one.kind for one in ledger.list_events()].count("takeover") == 2
 
 
 def test_a_run_without_a_recorded_end_is_not_left(ledger: Ledger) -> None:

@@ -16,18 +16,17 @@ def make_run(**changes: Any) -> BegunRun:
     return BegunRun.model_validate(known | changes)
 
 
-def make_steps(*outcomes: tuple[str, str], undo: str = "") -> tuple[BegunStep, ...]:
+def make_steps(*outcomes: tuple[str, str]) -> tuple[BegunStep, ...]:
     """Steps by name and outcome."""
     return tuple(
-        BegunStep(step_id=number, name=name, outcome=outcome, has_undo=name == undo)
-        for number, (name, outcome) in enumerate(outcomes)
+        BegunStep(step_id=number, name=name, outcome=outcome) for number, (name, outcome) in enumerate(outcomes)
     )
 
 
 def test_a_living_run_is_left_alone() -> None:
     """Whatever it has begun."""
     plan = decide_sweep([make_run(is_dead=False, steps=make_steps(("apply_infrastructure", "begun")))], SILENCE_SECONDS)
-    assert (plan.dead, plan.finishing, plan.silent) == ((), (), ())
+    assert (plan.dead, plan.silent) == ((), ())
 
 
 def test_a_silent_run_without_proof_is_reported_and_left_alone() -> None:
@@ -39,9 +38,8 @@ def test_a_silent_run_without_proof_is_reported_and_left_alone() -> None:
 
 def test_a_dead_run_waits_for_its_terraform() -> None:
     """It was interrupted by the death, and still writes its state."""
-    finishing = make_run(is_finishing=True)
-    plan = decide_sweep([finishing], SILENCE_SECONDS)
-    assert (plan.dead, plan.finishing) == ((), (finishing,))
+    assert decide_sweep([make_run(is_finishing=True)], SILENCE_SECONDS).dead == ()
+    assert len(decide_sweep([make_run(is_finishing=False)], SILENCE_SECONDS).dead) == 1
 
 
 @pytest.mark.parametrize(
@@ -64,14 +62,11 @@ def test_a_dead_run_is_a_crash(
     assert (dead.status, dead.leaves, dead.resume) == (RunStatus.CRASHED, leaves, False)
 
 
-def test_what_it_brought_is_unwound_and_what_it_began_is_named() -> None:
-    """Undone last first, once; a step without an outcome gets one."""
-    steps = make_steps(("save_plan", "succeeded"), ("publish_report", "begun"), undo="save_plan")
+def test_what_it_began_is_named() -> None:
+    """A step without an outcome gets one; those that have one keep it."""
+    steps = make_steps(("save_plan", "succeeded"), ("publish_report", "begun"))
     (dead,) = decide_sweep([make_run(operation=Operation.PLAN, steps=steps)], SILENCE_SECONDS).dead
-    assert (dead.unwind, dead.interrupted) == (("save_plan",), (1,))
-    undone = make_steps(("save_plan", "undone"), undo="save_plan")
-    (again,) = decide_sweep([make_run(operation=Operation.PLAN, steps=undone)], SILENCE_SECONDS).dead
-    assert again.unwind == ()
+    assert dead.interrupted == (1,)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +80,14 @@ def test_what_it_brought_is_unwound_and_what_it_began_is_named() -> None:
 def test_a_run_that_had_done_everything_gets_its_end(
     operation: Operation, last: str, leaves: EnvironmentStatus | None
 ) -> None:
-    """Only the record was missing: nothing of it is undone."""
-    steps = make_steps(("save_plan", "succeeded"), (last, "succeeded"), undo="save_plan")
+    """Only the record was missing."""
+    steps = make_steps(("save_plan", "succeeded"), (last, "succeeded"))
     (dead,) = decide_sweep([make_run(operation=operation, steps=steps)], SILENCE_SECONDS).dead
-    assert (dead.status, dead.leaves, dead.resume, dead.unwind) == (RunStatus.SUCCEEDED, leaves, True, ())
+    assert (dead.status, dead.leaves, dead.resume) == (RunStatus.SUCCEEDED, leaves, True)
 
 
 @pytest.mark.parametrize("changes", [{"operation": None}, {"has_ended": True}])
 def test_a_run_that_died_before_or_after_its_record_only_lets_go(changes: dict[str, Any]) -> None:
     """There is nothing to record."""
     (dead,) = decide_sweep([make_run(**changes)], SILENCE_SECONDS).dead
-    assert (dead.status, dead.leaves, dead.unwind, dead.interrupted) == (None, None, (), ())
+    assert (dead.status, dead.leaves, dead.interrupted) == (None, None, ())
