@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 
 from console.access import list_roles
 from console.sources import Sources, UnknownError
-from domain.access import Caller, hash_token, identify, refuse_role
+from domain.access import Caller, Role, hash_token, identify, refuse_role
 from domain.errors import PermanentError, RefusedError
 
 #: For the document of the API alone: console/gate.py has read the token before a route is reached.
@@ -53,8 +53,13 @@ def authorize(caller: Caller, method: str, path: str) -> None:
         raise UnknownError("There is no such address.", SEE_DOCUMENT)
     if method not in roles:
         raise WrongMethodError(sorted(roles))
+    refuse_smaller(caller, roles[method])
+
+
+def refuse_smaller(caller: Caller, least: Role) -> None:
+    """ForbiddenError for a role that is smaller than `least`."""
     try:
-        refuse_role(caller, roles[method])
+        refuse_role(caller, least)
     except RefusedError as refusal:
         raise ForbiddenError(refusal.summary, refusal.resolution) from refusal
 

@@ -1,5 +1,6 @@
 """An account as it is registered: where environments may live, and what Terrarium keeps there. It holds no key."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -7,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from domain.declared import NAME_PATTERN
 from domain.errors import RefusedError
 
+#: Where an account keeps what its environments need to be found again.
+PLACES = ("region", "state_bucket", "vault_bucket")
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 
 
@@ -55,10 +58,37 @@ class Account(BaseModel):
         return self
 
 
-def refuse_other(known: Account | None, wanted: Account) -> None:
-    """RefusedError where another account has the name: environments live where their name leads."""
-    if known and (known.account_id, known.kind) != (wanted.account_id, wanted.kind):
+def refuse_other(known: Account | None, wanted: Account, living: Sequence[str] = ()) -> None:
+    """RefusedError where another account has the name, or another place for the states of what lives there.
+
+    `living` are the environments that the account has now: they live where their account's name leads.
+    """
+    if known is None:
+        return
+    if (known.account_id, known.kind) != (wanted.account_id, wanted.kind):
         raise RefusedError(
             f"Account {wanted.name} is {known.kind} {known.account_id} already, not {wanted.kind} {wanted.account_id}.",
             "Give the new one another name.",
         )
+    moved = [field for field in PLACES if getattr(known, field) != getattr(wanted, field)]
+    if moved and living:
+        raise RefusedError(
+            f"Account {wanted.name} has {', '.join(living)}: its {', '.join(moved)} cannot change now.",
+            "Their states and vault would be left behind. Destroy them first, or give the new one another name.",
+        )
+
+
+def keep_key(known: Account | None, wanted: Account) -> Account:
+    """The wanted account with the key that is known, where it names none: the bootstrap has put that one there."""
+    if known is None or wanted.kms_key_id or known.region != wanted.region:
+        return wanted
+    return wanted.model_copy(update={"kms_key_id": known.kms_key_id})
+
+
+def describe_change(known: Account | None, wanted: Account) -> str:
+    """What the ledger tells of a registration: the account, and each field that is another one now."""
+    if known is None:
+        return f"{wanted.name}: registered"
+    before, after = known.model_dump(), wanted.model_dump()
+    changed = [f"{key} {before[key] or '-'} → {after[key] or '-'}" for key in after if before[key] != after[key]]
+    return f"{wanted.name}: {'; '.join(changed)}"

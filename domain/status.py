@@ -34,7 +34,7 @@ class RunStatus(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a run does to its environment."""
+    """What a run does to its environment. `account`: no run, somebody registered or changed one."""
 
     PLAN = "plan"
     PROVISION = "provision"
@@ -42,6 +42,7 @@ class Operation(StrEnum):
     EXPIRE = "expire"
     ANCHOR = "anchor"
     BOOTSTRAP = "bootstrap"
+    ACCOUNT = "account"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -52,6 +52,15 @@ def refuse_protected(spec: EnvironmentSpec) -> None:
         )
 
 
+def refuse_newer_life(environment: str, run_id: str, asked_at: datetime | None, opened_at: datetime) -> None:
+    """RefusedError where an environment's present life began after a teardown of it was asked for (None: not known)."""
+    if asked_at is None or opened_at > asked_at:
+        raise RefusedError(
+            f"Run {run_id} was to remove an earlier {environment}; this one began at {opened_at:%Y-%m-%d %H:%M} UTC.",
+            f"To remove this one: `terrarium env destroy {environment}`.",
+        )
+
+
 def _steps(spec: EnvironmentSpec) -> Iterator[Step]:
     if spec.data.media and spec.protection.keep_media:
         yield Step(name="copy_media_to_vault", no_undo=KEEPS_COPIES)

@@ -46,6 +46,13 @@ class Generations(Database):
             row = connection.execute(_select_live(environment)).first()
         return GenerationRow.model_validate(row) if row else None
 
+    def list_living(self, account: str) -> list[str]:
+        """The names of the environments that live in an account now."""
+        live = live_generation.c
+        with self._read() as connection:
+            names = connection.execute(select(live.environment).where(live.account == account).distinct())
+            return sorted(names.scalars())
+
     def mark_lost(self, environment: str, reason: str, actor: str = "stack") -> bool:
         """Record that the account forgot the environment; False where none was live. The next run opens a new life."""
         with self._append() as chain:

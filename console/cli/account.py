@@ -48,7 +48,10 @@ def list_accounts(as_json: bool) -> None:
 @click.option("--key", "kms_key_id", default="", help="ARN or id of the key of both buckets.")
 @json_option
 def add(name: str, account_id: str, region: str, as_json: bool, **fields: str | None) -> None:
-    """Register an account, or change one; its number and kind stay. No key is stored: who calls assumes the role."""
+    """Register an account, or change one. No key is stored: who calls assumes the role.
+
+    Its number and kind stay; its region and buckets too, while environments live there. Without --key a known key stays.
+    """
     for which in ("state", "vault"):
         fields[f"{which}_bucket"] = fields[f"{which}_bucket"] or f"terrarium-{which}-{account_id}-{region}"
     answer = connect().post("/api/accounts", {"name": name, "account_id": account_id, "region": region, **fields})

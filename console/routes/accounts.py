@@ -1,13 +1,16 @@
 """Accounts: register, list and check them. A check asks the account itself and changes nothing."""
 
+import uuid
+
 from fastapi import APIRouter, Response
 
+from console.auth import Asker
 from console.contract import Run
 from console.contract_account import AccountCheck, Accounts, BootstrapRequest
 from console.routes.asking import Asked, answer_once
 from console.routes.views import merge_run
 from console.sources import Given, Sources, UnknownError
-from domain.account import Account, refuse_other
+from domain.account import Account, describe_change, keep_key, refuse_other
 from domain.errors import TerrariumError
 from domain.status import Operation
 
@@ -21,12 +24,19 @@ def get_accounts(sources: Given) -> Accounts:
 
 
 @router.post("")
-def add_account(sources: Given, request: Account) -> Account:
-    """Register an account, or change the one of that name; never to another number or kind: 409."""
+def add_account(sources: Given, caller: Asker, request: Account) -> Account:
+    """Register an account, or change the one of that name: 409 for another number or kind.
+
+    409 too for another region or bucket while environments live there. A key that is known stays where none is given.
+    """
     known = next((one for one in sources.accounts.list_accounts() if one.name == request.name), None)
-    refuse_other(known, request)
-    sources.accounts.save_account(request)
-    return request
+    refuse_other(known, request, sources.ledger.list_living(request.name))
+    wanted = keep_key(known, request)
+    if wanted != known:
+        told = describe_change(known, wanted)
+        sources.ledger.add_request(str(uuid.uuid4()), "", Operation.ACCOUNT, None, None, caller.name, told)
+        sources.accounts.save_account(wanted)
+    return wanted
 
 
 @router.post("/{name}/bootstrap", status_code=202)

@@ -227,6 +227,24 @@ def test_accounts_are_registered_listed_and_keep_their_number(face: Face) -> Non
     face.post("/api/accounts/nobody/check", status_code=404)
 
 
+def test_an_account_keeps_its_place_while_environments_live_there(face: Face) -> None:
+    """Other buckets are refused, the known key stays, and the ledger tells who changed what."""
+    living = {**ACCOUNT, "name": "nonproduction"}
+    face.post("/api/accounts", {**living, "kms_key_id": "key"}, 200)
+    face.make()
+    error = face.post("/api/accounts", {**living, "vault_bucket": "another-bucket"}, 409)["error"]
+    assert (error["kind"], "nonproduction has try" in error["summary"]) == ("refused", True)
+    ada, role = face.give_token("ada"), "arn:aws:iam::333333333333:role/other"
+    changed = face.read(ada.post("/api/accounts", json={**living, "role_arn": role}))
+    assert (changed["role_arn"], changed["kms_key_id"]) == (role, "key")
+    face.read(ada.post("/api/accounts", json={**living, "role_arn": role}))
+    told = [(event.actor, event.reason) for event in face.ledger.list_events(limit=1000) if not event.environment]
+    assert [event for event in told if event[1].startswith("nonproduction:")] == [
+        ("operator", "nonproduction: registered"),
+        ("ada", f"nonproduction: role_arn - → {role}"),
+    ]
+
+
 def test_the_actor_of_everything_is_the_tokens_name(face: Face) -> None:
     """Nothing that a token asked for has another name in the ledger."""
     ada = face.give_token("ada")

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from blocks.ledger import Ledger
+from domain.access import Role
 from domain.changes import Counts
 from domain.progress import Event
 from domain.status import EnvironmentStatus, RunStatus
@@ -124,3 +126,37 @@ def test_a_run_that_never_began_can_be_retried(face: Face) -> None:
     run = face.create()
     face.post(f"/api/runs/{run['run_id']}/cancel")
     assert face.post(f"/api/runs/{run['run_id']}/retry")["spec_version"] == 1
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role.includes(Role.DEVELOPER)])
+def test_a_teardown_is_repeated_by_who_may_ask_for_one(face: Face, role: Role) -> None:
+    """A developer may repeat runs, but not that one: 403, and nothing starts."""
+    face.make()
+    run = fail_teardown(face)
+    client, known = face.give_token("somebody", role), len(face.prefect.runs)
+    may = role.includes(Role.OPERATOR)
+    answer = face.read(client.post(f"/api/runs/{run['run_id']}/retry"), 202 if may else 403)
+    assert len(face.prefect.runs) == known + may
+    assert (answer["operation"] == "teardown") if may else (answer["error"]["kind"] == "forbidden")
+
+
+def fail_teardown(face: Face) -> dict[str, Any]:
+    """A teardown of the environment `try` that fails."""
+    run = face.read(face.client.delete("/api/environments/try"), 202)
+    face.begin(run)
+    face.ledger.finish_run(run["run_id"], RunStatus.FAILED, EnvironmentStatus.DEGRADED, error="It broke.")
+    return run
+
+
+def test_a_teardown_is_repeated_on_its_own_life_alone(face: Face) -> None:
+    """One that removed what it was to remove is over, and what was made since is another environment."""
+    face.make()
+    failed = fail_teardown(face)
+    done = face.post(f"/api/runs/{failed['run_id']}/retry")
+    face.begin(done)
+    face.ledger.finish_run(done["run_id"], RunStatus.SUCCEEDED, EnvironmentStatus.DESTROYED)
+    face.make()
+    error = face.post(f"/api/runs/{done['run_id']}/retry", status_code=409)["error"]
+    assert "has removed try" in error["summary"]
+    error = face.post(f"/api/runs/{failed['run_id']}/retry", status_code=409)["error"]
+    assert (error["kind"], "an earlier try" in error["summary"]) == ("refused", True)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.aws import AwsAccount
-from domain.account import Account, refuse_other
+from domain.account import Account, describe_change, keep_key, refuse_other
 from domain.errors import RefusedError
 from tasks.account import act_before_role
 
@@ -51,6 +51,34 @@ def test_a_name_keeps_its_number_and_kind() -> None:
     refuse_other(EMULATED, EMULATED.model_copy(update={"state_bucket": "another"}))
     with pytest.raises(RefusedError, match="is emulator 333333333333 already, not emulator 444444444444"):
         refuse_other(EMULATED, EMULATED.model_copy(update={"account_id": "4" * 12}))
+
+
+@pytest.mark.parametrize("field", ["region", "state_bucket", "vault_bucket"])
+def test_what_lives_there_keeps_its_place(field: str) -> None:
+    """While environments live in it, an account's buckets stay where their states are; the rest may change."""
+    moved = EMULATED.model_copy(update={field: "eu-west-1"})
+    refuse_other(EMULATED, moved)
+    refuse_other(EMULATED, EMULATED.model_copy(update={"kms_key_id": "another"}), ["dev"])
+    with pytest.raises(RefusedError, match=f"team-b has dev, try: its {field} cannot change now"):
+        refuse_other(EMULATED, moved, ["dev", "try"])
+
+
+def test_the_key_of_the_bootstrap_stays() -> None:
+    """Who registers an account again and names no key keeps the known one; in another region it is no key."""
+    known = EMULATED.model_copy(update={"kms_key_id": "key"})
+    assert keep_key(None, EMULATED).kms_key_id == ""
+    assert keep_key(known, EMULATED).kms_key_id == "key"
+    assert keep_key(known, EMULATED.model_copy(update={"kms_key_id": "other"})).kms_key_id == "other"
+    assert keep_key(known, EMULATED.model_copy(update={"region": "eu-west-1"})).kms_key_id == ""
+
+
+def test_a_change_is_told_field_by_field() -> None:
+    """What was, and what is now."""
+    assert describe_change(None, EMULATED) == "team-b: registered"
+    changed = EMULATED.model_copy(update={"state_bucket": "another", "kms_key_id": "key"})
+    assert describe_change(EMULATED, changed) == (
+        "team-b: state_bucket terrarium-state-3 → another; kms_key_id - → key"
+    )
 
 
 def test_what_bootstraps_an_account_of_aws_is_not_its_role() -> None:

@@ -1,12 +1,13 @@
 """What a teardown does and keeps, and when a temporary environment is due."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from blocks.environment_files import read_declared
 from domain.errors import RefusedError
-from domain.teardown import Temporary, decide_teardown, list_due
+from domain.teardown import Temporary, decide_teardown, list_due, refuse_newer_life
 
 ENDS_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -73,3 +74,13 @@ def test_a_teardown_that_did_not_succeed_is_started_again_after_an_hour() -> Non
     """Not every minute: its cause wants a person first."""
     assert _due(5, expiring_since=ENDS_AT) is None
     assert _due(60, expiring_since=ENDS_AT) == "expire"
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "is_refused"),
+    [(ENDS_AT + timedelta(seconds=1), False), (ENDS_AT, False), (ENDS_AT - timedelta(seconds=1), True), (None, True)],
+)
+def test_a_teardown_is_of_the_life_that_it_was_asked_for(asked_at: datetime | None, is_refused: bool) -> None:
+    """What was made after it was asked for is not removed by its repetition, nor where that is not known."""
+    with pytest.raises(RefusedError, match="began at 2026-01-01 12:00 UTC") if is_refused else nullcontext():
+        refuse_newer_life("dev", "run", asked_at, opened_at=ENDS_AT)
