@@ -1,10 +1,11 @@
-"""What dead runs made and no state knows is taken into the state, or removed, before the next plan."""
+"""What dead runs made and no state knows is taken into the state, or removed, by the next run that holds the lease."""
 
 from collections.abc import Callable
 
 from prefect import get_run_logger, task
 
 from blocks.inventory import observe_inventory
+from blocks.ledger.leases import CHANGING_OPERATIONS
 from blocks.orphan_removal import delete_orphan
 from domain.errors import PermanentError
 from domain.orphans import Orphan, Owner, decide_orphans, list_unfinished
@@ -22,15 +23,13 @@ RUNS_LOOKED_AT = 50
 def adopt_orphans(run: Run, import_resource: Callable[[Run, str, str], None]) -> None:
     """Import or delete what earlier runs left outside the state. PermanentError names what only a person can put right.
 
-    Costs a few queries where the journal and the state agree, which is nearly always.
+    A run that takes no lease, a plan, only tells: another run may change the environment meanwhile.
     """
-    resources = read_resources(run.account.read_state(run.environment) or {})
-    unfinished = list_unfinished(_read_events(run), resources)
-    if not unfinished:
+    orphans = _find_orphans(run)
+    if run.operation not in CHANGING_OPERATIONS:
+        for orphan in orphans:
+            get_run_logger().warning("A dead run left %s; the next apply acts on it: %s.", orphan, orphan.action)
         return
-    regions = tuple(region for region in (run.spec.region, run.spec.recovery_region) if region)
-    inventory = observe_inventory(run.account, regions, {event.resource_type for event in unfinished})
-    orphans = decide_orphans(unfinished, resources, inventory, Owner(run.environment, run.origin_run_id))
     if told := [orphan for orphan in orphans if orphan.action == "tell"]:
         _refuse(run, told)
     for orphan in orphans:
@@ -41,14 +40,29 @@ def adopt_orphans(run: Run, import_resource: Callable[[Run, str, str], None]) ->
             remove_orphan(run, orphan)
 
 
+def _find_orphans(run: Run) -> tuple[Orphan, ...]:
+    """Costs a few queries where the journal and the state agree, which is nearly always."""
+    resources = read_resources(run.account.read_state(run.environment) or {})
+    unfinished = list_unfinished(_read_events(run), resources)
+    if not unfinished:
+        return ()
+    regions = tuple(region for region in (run.spec.region, run.spec.recovery_region) if region)
+    inventory = observe_inventory(run.account, regions, {event.resource_type for event in unfinished})
+    return decide_orphans(unfinished, resources, inventory, Owner(run.environment, run.origin_run_id))
+
+
 def _read_events(run: Run) -> list[Event]:
-    """The journals of the runs of this generation since the last that ended well, oldest first; none of this run's."""
+    """The journals of the runs of this generation since the last that ended well, oldest first.
+
+    None of this run's, and none of those that may live: what they began is not left.
+    """
+    living = {row.run_id for row in ledger().list_live(run.environment) if not row.is_proved_dead}
     events: list[Event] = []
     for earlier in ledger().list_runs(run.environment, RUNS_LOOKED_AT):
         has_ended_well = earlier.operation != Operation.PLAN and earlier.status == RunStatus.SUCCEEDED
         if has_ended_well or run.run_id == run.origin_run_id:
             break
-        if earlier.run_id != run.run_id:
+        if earlier.run_id not in living | {run.run_id}:
             events = ledger().read_journal(earlier.run_id) + events
         if earlier.run_id == run.origin_run_id:
             break

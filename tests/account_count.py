@@ -25,6 +25,8 @@ class Count:
 
 
 RUNNING = "Reservations[].Instances[?State.Name!='terminated'][]"
+# AWS names keys of its own so, and each service that is used adds one.
+OWN_ALIASES = "Aliases[?!starts_with(AliasName, 'alias/aws/')]"
 # Terraform's type: service, list call, where its rows are, what names one of them.
 LISTS: dict[str, tuple[str, str, str, str]] = {
     "aws_acm_certificate": ("acm", "list_certificates", "CertificateSummaryList", "CertificateArn"),
@@ -48,7 +50,7 @@ LISTS: dict[str, tuple[str, str, str, str]] = {
     "aws_iam_role": ("iam", "list_roles", "Roles", "RoleName"),
     "aws_instance": ("ec2", "describe_instances", RUNNING, "InstanceId"),
     "aws_internet_gateway": ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
-    "aws_kms_alias": ("kms", "list_aliases", "Aliases", "AliasName"),
+    "aws_kms_alias": ("kms", "list_aliases", OWN_ALIASES, "AliasName"),
     "aws_kms_key": ("kms", "list_keys", "Keys", "KeyId"),
     "aws_launch_template": ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     "aws_lb": ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),

@@ -233,7 +233,7 @@ class Matrix:
         wait_for(f"run {run.run_id} is over", has_ended, END_SECONDS)
 
     def _check_afterwards(self, cell: Cell, run_id: str, folder: Path) -> None:
-        """No process, no lease, no folder; and the ledger says how it ended, and what there is."""
+        """No process, no lease, no lock, no folder; and the ledger says how it ended, and what there is."""
         world = self.world
         run = world.ledger.read_run(run_id)
         assert run is not None
@@ -241,6 +241,7 @@ class Matrix:
         wait_for("no process is left", lambda: find_left_processes(folder) == [], 60)
         wait_for("no scratch folder is left", lambda: not folder.exists(), 60)
         assert (world.ledger.list_leases(), world.ledger.list_live(self.name)) == ([], [])
+        assert not world.observe(self.name)["is_locked"]
         assert [step.name for step in world.steps(run_id) if step.outcome == "begun"] == []
         assert world.status(self.name) not in ("provisioning", "destroying")
         if run.environment_status and run.environment_status not in ("ready", "destroyed"):
