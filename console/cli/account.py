@@ -50,7 +50,7 @@ def list_accounts(as_json: bool) -> None:
 def add(name: str, account_id: str, region: str, as_json: bool, **fields: str | None) -> None:
     """Register an account, or change one. No key is stored: who calls assumes the role.
 
-    Its number and kind stay; its region and buckets too, while environments live there. Without --key a known key stays.
+    Its number and kind stay; its region and buckets too, while environments live there; a known key, without --key.
     """
     for which in ("state", "vault"):
         fields[f"{which}_bucket"] = fields[f"{which}_bucket"] or f"terrarium-{which}-{account_id}-{region}"
