@@ -9,6 +9,8 @@ from prefect.context import FlowRunContext
 from blocks.settings import read_settings
 from blocks.vault import put_object
 from domain.evidence import ANCHOR, is_anchor_due, name_anchor, read_anchor, render_anchor
+from domain.status import Operation
+from tasks.asker import find_request, name_actor
 from tasks.ledger import ledger
 from tasks.record import load_account
 from tasks.retry import REPEATABLE
@@ -47,5 +49,4 @@ def _read_asker() -> tuple[str, str]:
     flow_run = context.flow_run if context else None
     if flow_run is None:
         return "", "prefect-ui"
-    request = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
-    return str(flow_run.id), request.actor if request else "schedule" if flow_run.auto_scheduled else "prefect-ui"
+    return str(flow_run.id), name_actor(flow_run, find_request(flow_run, "", Operation.ANCHOR))

@@ -14,7 +14,7 @@ from prefect.context import FlowRunContext
 from blocks.aws import AwsAccount
 from blocks.environment_files import read_declared
 from blocks.ledger.leases import LostLeaseError
-from blocks.ledger.rows import EnvironmentRow, GenerationRow, RequestRow
+from blocks.ledger.rows import EnvironmentRow, GenerationRow
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
 from domain.errors import PermanentError, RefusedError
@@ -23,6 +23,7 @@ from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
 from domain.teardown import refuse_protected
+from tasks.asker import find_request, name_actor
 from tasks.lease import acting_for, wait_for_lease
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
@@ -60,8 +61,8 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
     """The run on record with the spec it was begun for; one that has no spec is on record too, with the reason."""
     flow_run = _read_flow_run()
     run_id = str(flow_run.id)
-    request = _read_request(flow_run, environment, operation)
-    actor = request.actor if request else "schedule" if flow_run.auto_scheduled else "prefect-ui"
+    request = find_request(flow_run, environment, operation, spec_version)
+    actor = name_actor(flow_run, request)
     begin_run = partial(
         ledger().begin_run, run_id, environment, operation, operation.value, request_id=request.id if request else None,
         actor=actor, host=socket.gethostname(), pid=os.getpid(),
@@ -115,12 +116,6 @@ def _read_flow_run() -> FlowRun:
     if context is None or context.flow_run is None:
         raise PermanentError("There is no flow run here.", "Start the flow through its deployment.")
     return context.flow_run
-
-
-def _read_request(flow_run: FlowRun, environment: str, operation: Operation) -> RequestRow | None:
-    """Who asked for this run. A key of another run gives this one no name: keys can be read in Prefect."""
-    found = ledger().read_request(flow_run.idempotency_key) if flow_run.idempotency_key else None
-    return found if found and (found.environment, found.operation) == (environment, operation) else None
 
 
 def _choose_wanted(

@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks.prefect_api import PrefectLog, PrefectRun
 from domain.account import Account
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TemporaryError
 from domain.status import RunStatus
 
 
@@ -20,11 +20,14 @@ class FakePrefect:
         self.accounts: dict[str, Account] = {}
         self.tags: dict[str, list[str]] = {}
         self._deployments = set(deployments)
+        self.is_away = False
 
     def start_run(
         self, deployment: str, parameters: dict[str, Any], idempotency_key: str, tags: Iterable[str] = ()
     ) -> PrefectRun:
-        """Queue a run; the same key gives the same run."""
+        """Queue a run; the same key gives the same run. TemporaryError where a test says that Prefect is away."""
+        if self.is_away:
+            raise TemporaryError("Prefect does not answer.", "Try again.")
         if deployment not in self._deployments:
             raise PermanentError(f"Prefect has no deployment {deployment}.", "Run `make up`.")
         for run in self.runs.values():

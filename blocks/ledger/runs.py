@@ -93,6 +93,12 @@ class Runs(Database):
             row = connection.execute(select(run_state).where(run_state.c.run_id == run_id)).mappings().first()
         return RunRow.model_validate(dict(row)) if row else None
 
+    def has_other_run(self, request_id: str, run_id: str) -> bool:
+        """Whether a request has had a run that is not this one."""
+        query = select(run.c.seq).where(run.c.request_id == request_id, run.c.id != run_id).limit(1)
+        with self._read() as connection:
+            return connection.execute(query).first() is not None
+
     def list_runs(self, environment: str | None = None, limit: int = 50) -> list[RunRow]:
         """The newest runs first, of one environment or of all."""
         query = select(run_state).order_by(run_state.c.seq.desc()).limit(limit)

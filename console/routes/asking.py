@@ -53,7 +53,7 @@ async def _read_asking(
 ) -> Asking:
     if idempotency_key is None:
         return Asking(caller.name, str(uuid.uuid4()), None)
-    call = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    call = f"{request.method} {request.scope['path']}\n".encode() + await request.body()
     request_id = str(uuid.uuid5(KEYS, f"{caller.name}\n{idempotency_key}"))
     return Asking(caller.name, request_id, hashlib.sha256(call).hexdigest())
 
@@ -69,6 +69,15 @@ def answer_once(response: Response, sources: Sources, asking: Asking, start: Cal
     run = _find_repeated(sources, asking) or start()
     response.headers["Location"] = f"/api/runs/{run.run_id}"
     return run
+
+
+def find_recorded_version(sources: Sources, asking: Asking) -> int | None:
+    """The spec version of the same call before, which came no further than the request; None where there was none.
+
+    The call is about that version still: another one may be the newest by now.
+    """
+    known = sources.ledger.read_request(asking.request_id) if asking.fingerprint else None
+    return known.spec_version if known else None
 
 
 def _find_repeated(sources: Sources, asking: Asking) -> Run | None:

@@ -21,7 +21,7 @@ from console.contract import (
     SpecRequest,
     UnlockRequest,
 )
-from console.routes.asking import Asked, answer_once
+from console.routes.asking import Asked, answer_once, find_recorded_version
 from console.routes.plans import parse_spec, propose
 from console.routes.requests import (
     read_applicable_plan,
@@ -51,7 +51,9 @@ def create_environment(sources: Given, asking: Asked, request: SpecRequest, resp
 
     def start() -> Run:
         spec = sources.resolve(request.spec, request.file_name)
-        version = sources.ledger.add_spec(spec.name, spec.canonical_json(), request.spec, asking.actor)
+        version = find_recorded_version(sources, asking) or sources.ledger.add_spec(
+            spec.name, spec.canonical_json(), request.spec, asking.actor
+        )
         operation = Operation.PLAN if request.plan_only else Operation.PROVISION
         return start_run(sources, asking, spec.name, operation, version, replace=request.replace)
 

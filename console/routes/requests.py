@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from blocks.ledger.rows import EnvironmentRow, PlanRow, SpecVersion
 from console.contract import Run
-from console.routes.asking import Asking, RefusedRunError
+from console.routes.asking import Asking, RefusedRunError, find_recorded_version
 from console.routes.views import merge_run, show_run
 from console.sources import Sources, UnknownError
 from domain.errors import PermanentError, RefusedError
@@ -32,7 +32,7 @@ def start_run(
 ) -> Run:
     """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
     refuse_held(operation, sources.ledger.read_hold(environment), sources.read_clock())
-    _record_request(sources, asking, environment, operation, spec_version, plan_id)
+    spec_version = _record_request(sources, asking, environment, operation, spec_version, plan_id)
     if replace:
         sources.ledger.add_replacements(asking.request_id, environment, replace, asking.actor)
     parameters: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
@@ -71,31 +71,34 @@ def _record_request(
     operation: Operation,
     spec_version: int | None,
     plan_id: str | None = None,
-) -> None:
+) -> int | None:
+    """The spec version of the request: that of the same call before, where it came no further than this."""
+    version = find_recorded_version(sources, asking) or spec_version
     sources.ledger.add_request(
         asking.request_id,
         environment,
         operation,
-        spec_version,
+        version,
         plan_id,
         asking.actor,
         reason="",
         fingerprint=asking.fingerprint,
     )
+    return version
 
 
 def _record_refusal(
     sources: Sources, asking: Asking, environment: str, spec_version: int, refusal: RefusedError
 ) -> Run:
     """A run that ended before it began: its id is its request's, Prefect never sees it."""
-    _record_request(sources, asking, environment, Operation.TEARDOWN, spec_version)
+    version = _record_request(sources, asking, environment, Operation.TEARDOWN, spec_version)
     run_id, ledger = asking.request_id, sources.ledger
     ledger.begin_run(
         run_id,
         environment,
         Operation.TEARDOWN,
         "console",
-        spec_version,
+        version,
         run_id,
         asking.actor,
         socket.gethostname(),

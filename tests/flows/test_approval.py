@@ -163,8 +163,17 @@ def test_a_hold_refuses_every_new_change_whoever_starts_it(world: World, name: s
 
 
 def test_a_key_of_another_run_gives_no_name(world: World, name: str) -> None:
-    """Who reads a request's id in Prefect cannot start something else in that person's name."""
+    """Who reads a request's id in Prefect cannot start something else in that person's name, nor the same once more."""
     version = world.make(name, data=SMALL)
-    request_id = world.ask(Operation.PLAN, name, version, None, "alice")
-    run = world.run("provision", name, version, request_id)
-    assert (run.status, run.actor) == ("succeeded", "prefect-ui")
+    other = world.add_spec(name, data=SMALL, owner="b@travelblog.example")
+    wrong_operation = world.ask(Operation.PLAN, name, version, None, "alice")
+    run = world.run("provision", name, version, wrong_operation)
+    assert (run.status, run.actor, run.request_id) == ("succeeded", "prefect-ui", None)
+    wrong_version = world.ask(Operation.PLAN, name, version, None, "alice")
+    assert world.run("plan", name, other, wrong_version).actor == "prefect-ui"
+    used = world.ask(Operation.PLAN, name, version, None, "alice")
+    world.ledger.begin_run(f"first-{name}", name, Operation.PLAN, "plan", version, used, "alice", "host", 1)
+    world.ledger.finish_run(f"first-{name}", RunStatus.SUCCEEDED)
+    assert world.run("plan", name, version, used).actor == "prefect-ui"
+    right = world.run("plan", name, version, world.ask(Operation.PLAN, name, version, None, "alice"))
+    assert (right.actor, world.retry("plan", right.run_id).actor) == ("alice", "alice")

@@ -9,6 +9,7 @@ from typing import Any
 
 from blocks.settings import CHECKOUT
 from blocks.vault import list_addresses, list_anchors
+from domain.status import Operation
 from tests.flow_world import World
 
 
@@ -44,6 +45,17 @@ def test_the_head_is_anchored_once(world: World, name: str) -> None:
     world.add_spec(name, data={"queue": {}})
     anchor(world)
     assert len(list_anchors(world.account, "terrarium")) == len(found) + 1
+
+
+def test_an_anchor_has_the_name_of_who_asked_for_one(world: World, name: str) -> None:
+    """The key of a request for something else gives it no name."""
+    asked = world.ask(Operation.ANCHOR, "", None, None, "alice")
+    other = world.ask(Operation.PROVISION, name, world.add_spec(name), None, "alice")
+    for request_id, actor in ((asked, "alice"), (other, "prefect-ui")):
+        answer = world.process.ask("run", "anchor", {"account": world.account.name}, request_id)
+        assert answer["state"] == "COMPLETED", answer
+        assert world.ledger.list_vault_objects()[-1].actor == actor
+        world.add_spec(name, data={"queue": {}})
 
 
 def test_the_anchor_is_checked_without_the_api(world: World, name: str) -> None:

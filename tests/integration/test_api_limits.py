@@ -37,6 +37,30 @@ def test_the_same_call_again_starts_nothing(face: Face) -> None:
     assert face.ledger.read_spec("try").version == 2
 
 
+def test_a_call_that_prefect_did_not_hear_is_repeated_as_it_was(face: Face) -> None:
+    """503, then the same call under its key: it starts with the spec of then, whatever was stored meanwhile."""
+    face.make()
+    ways: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/api/environments", {"json": {"spec": TRY.replace("TB-100", "TB-1")}}),
+        ("POST", "/api/environments/try/plan", {}),
+        ("POST", "/api/environments/try/apply", {"json": {}}),
+        ("DELETE", "/api/environments/try", {}),
+    ]
+    for number, (method, path, call) in enumerate(ways):
+        headers = {"Idempotency-Key": path + method}
+        face.prefect.is_away = True
+        face.read(face.client.request(method, path, headers=headers, **call), 503)
+        face.prefect.is_away = False
+        asked = face.ledger.read_spec("try").version
+        face.make(TRY.replace("TB-100", f"TB-20{number}"))
+        run = face.read(face.client.request(method, path, headers=headers, **call), 202)
+        request = face.ledger.read_request(face.prefect.runs[run["run_id"]].idempotency_key or "")
+        assert request is not None
+        assert request.spec_version == asked
+        assert method == "DELETE" or run["spec_version"] == asked
+        assert face.ledger.read_spec("try").version == asked + 1
+
+
 def test_a_key_with_another_call_is_an_error(face: Face) -> None:
     """422, and nothing is started: another body, another address."""
     face.read(create(face.client, "k1"), 202)

@@ -96,6 +96,14 @@ def test_every_route_is_closed_to_a_smaller_role(face: Face, role: Role) -> None
             assert client.request(method, path).status_code in (200, 404)
 
 
+@pytest.mark.parametrize("host", ["h/api/status?", "h/health?", "h/api/status#"])
+def test_the_role_is_of_the_address_that_is_reached(face: Face, host: str) -> None:
+    """A header that names another address gives no other role."""
+    client = face.give_token("somebody", Role.VIEWER)
+    answer = client.get("/api/tokens", headers={"Host": host})
+    assert face.read(answer, 403)["error"]["kind"] == "forbidden"
+
+
 def test_a_change_of_a_protected_environment_needs_somebody_else(face: Face) -> None:
     """Refused without an approval, and with the requester's own; with another's it starts, and the ledger knows why."""
     face.make(PRODUCTION)

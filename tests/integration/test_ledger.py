@@ -67,6 +67,16 @@ def test_request_is_made_once(ledger: Ledger) -> None:
     assert ledger.read_request("unknown") is None
 
 
+def test_a_request_is_of_one_run(ledger: Ledger) -> None:
+    """Another attempt of a run is the same run; another run is told."""
+    ledger.add_request("key", "dev", Operation.PLAN, None, None, "ada")
+    assert not ledger.has_other_run("key", "run-1")
+    for _ in range(2):
+        ledger.begin_run("run-1", "dev", Operation.PLAN, "f", None, "key", "ada", "host", 1)
+    assert not ledger.has_other_run("key", "run-1")
+    assert ledger.has_other_run("key", "run-2")
+
+
 def test_record_of_what_is_not_there_is_refused(ledger: Ledger) -> None:
     """A run of a spec or request that the ledger does not have is an error, and leaves nothing behind."""
     with pytest.raises(PermanentError, match="contradicts"):
