@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from prefect import get_run_logger
@@ -17,7 +17,7 @@ from blocks.ledger.leases import LostLeaseError
 from blocks.ledger.rows import EnvironmentRow, GenerationRow
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
-from domain.errors import PermanentError, RefusedError
+from domain.errors import PermanentError, RefusedError, TerrariumError
 from domain.hold import refuse_held
 from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
@@ -30,6 +30,7 @@ from tasks.outcome import finish, list_left, load_account
 from tasks.run import Run, read_clock
 from tasks.steps import CHANGING_STEPS, unwind
 from tasks.telemetry import tell_run
+from tasks.terraform import break_dead_lock
 
 
 @contextmanager
@@ -182,6 +183,8 @@ def _finish_failed(run: Run, error: BaseException) -> None:
     status = _classify_end(error)
     if status == RunStatus.REFUSED:
         return finish(run.run_id, status, None, error)
+    with suppress(TerrariumError):  # a Terraform that was killed leaves its lock
+        break_dead_lock(run)
     may_have_changed = bool({step.name for step in ledger().read_steps(run.run_id)} & CHANGING_STEPS)
     leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=may_have_changed)
     return finish(run.run_id, status, leaves, error, list_left(run) if may_have_changed else {})

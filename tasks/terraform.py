@@ -193,8 +193,8 @@ def list_rescued(folder: Path) -> list[Path]:
 
 def break_dead_lock(run: Run) -> None:
     """Break the lock on the environment's state where its holder is provably dead; any other stays."""
-    held, terraform = run.account.read_lock(state_key(run.environment)), _open(run)
-    if held and terraform.folder.exists():
+    terraform = _open(run)
+    if terraform.folder.exists() and (held := run.account.read_lock(state_key(run.environment))):
         with suppress(PermanentError):
             terraform.break_lock(held.id)
 

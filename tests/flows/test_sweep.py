@@ -36,7 +36,8 @@ def test_a_dead_run_is_ended_by_the_sweeper(world: World, name: str) -> None:
     assert run is not None
     assert (run.status, run.environment_status, world.status(name)) == ("crashed", "failed", "failed")
     assert "the run died, process" in (run.error or "")
-    assert [(step.name, step.outcome) for step in world.steps(run_id)] == [("apply_infrastructure", "interrupted")]
+    steps = [(step.name, step.outcome) for step in world.steps(run_id)]
+    assert steps == [("pin_modules", "succeeded"), ("apply_infrastructure", "interrupted")]
     assert (run.report or {})["exists"] == list(world.observe(name)["resources"])
     assert not world.observe(name)["is_locked"]
     assert world.is_clean(run_id)
