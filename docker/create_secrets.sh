@@ -18,7 +18,7 @@ if [ ! -e .env ]; then
   mv .env.new .env
 fi
 
-# The folder is closed; the file is open, because the console reads it as another user.
+# The folder is closed; the file is open, because the step `migrate` reads it as another user.
 mkdir -p secrets
 if [ ! -e secrets/token ]; then
   draw >secrets/token.new

@@ -65,7 +65,7 @@ def _syntax_fault(error: YAMLError, text: str, file: str) -> SpecFault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         place = Place(file, mark.line + 1, mark.column + 1)
-        problem = ", ".join(part for part in (error.context, error.problem) if part)  # type: ignore[attr-defined]
+        problem = ", ".join(part for part in (error.context, error.problem) if part)  # type: ignore[attr-defined]  # with a mark
     else:
         before = text[: getattr(error, "position", 0)]
         place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))

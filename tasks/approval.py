@@ -5,10 +5,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import PrefectException
 
 from blocks.settings import read_settings
 from domain.approval import Approval, Proposal, decide_authority
@@ -52,9 +54,9 @@ def await_approval(run: Run, plan_id: str, changes: dict[str, Any]) -> dict[str,
         "%s is protected: this waits until %s for somebody to do `terrarium approve %s --reason …`.",
         run.environment, f"{ends_at:%Y-%m-%d %H:%M} UTC", plan_id,
     )  # fmt: skip
-    _show_state(run, WAITING)
+    show_state(run.run_id, WAITING)
     approval = _poll(proposal, ends_at)
-    _show_state(run, "Running")
+    show_state(run.run_id, "Running")
     refuse_held(run.operation, ledger().read_hold(run.environment), read_clock())
     return {"plan_id": plan_id, "approved_by": approval.approver, "approval": approval.reason}
 
@@ -74,7 +76,10 @@ def _poll(proposal: Proposal, ends_at: datetime) -> Approval:
         time.sleep(POLL_SECONDS)
 
 
-def _show_state(run: Run, name: str) -> None:
-    """Tell Prefect what the run does. Not forced: a run that is being cancelled stays so."""
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(run.run_id, State(type=StateType.RUNNING, name=name))
+def show_state(run_id: str, name: str) -> None:
+    """Tell Prefect what the run does. Not forced: a run that is being cancelled stays so.
+
+    It is for the eye: where Prefect is away for a moment, the ledger's approval counts, and the run goes on.
+    """
+    with suppress(httpx.HTTPError, PrefectException), get_client(sync_client=True) as client:
+        client.set_flow_run_state(run_id, State(type=StateType.RUNNING, name=name))

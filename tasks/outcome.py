@@ -18,7 +18,8 @@ def load_account(name: str) -> AwsAccount:
         account = AwsAccount.load(name)
     except ValueError as error:
         raise PermanentError(
-            f"There is no account {name}.", "Name one that Prefect has a block for; `make up` registers two."
+            f"There is no account {name}.",
+            "Name one of `terrarium account list`, or register it: `terrarium account add`.",
         ) from error
     assert isinstance(account, AwsAccount)
     return account

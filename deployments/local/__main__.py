@@ -39,7 +39,7 @@ def main() -> int:
         console.print(f"{arguments.command} failed. {error.summary}\n{error.resolution}", style="red")
         if arguments.command in ANSWERING:
             kind = "refused" if isinstance(error, RefusedError) else "failed"
-            print(json.dumps({"kind": kind, "summary": error.summary, "resolution": error.resolution}))  # noqa: T201
+            print(json.dumps({"kind": kind, "summary": error.summary, "resolution": error.resolution}))  # noqa: T201 - the answer
         return 1
     return 0
 

@@ -1,6 +1,7 @@
 """Restore of the control plane: both databases beside the ones that are there, checked, and only then in their place.
 
-What was there before stays as `NAME_replaced` until the next restore. Interrupted, it changed nothing.
+What was there before stays as `NAME_replaced` until the next restore. Interrupted, it changed nothing,
+unless in the last second, while databases are renamed.
 """
 
 import signal

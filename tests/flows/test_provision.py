@@ -239,7 +239,7 @@ def test_a_cancelled_apply_ends_in_order(world: World, name: str) -> None:
     left = world.observe(name)
     assert "terraform_data.key" in left["resources"]
     assert (left["is_locked"], world.is_clean(run.run_id)) == (False, True)
-    wait_for("Prefect says so too", lambda: world.prefect.read_run(queued.run_id).status == "cancelled")  # type: ignore[union-attr]
+    wait_for("Prefect says so too", lambda: world.prefect.read_run(queued.run_id).status == "cancelled")  # type: ignore[union-attr]  # it is there
     again = world.run("provision", name, world.add_spec(name))
     assert (again.environment_status, world.parts(name)) == ("ready", list(PARTS))
 
@@ -250,7 +250,7 @@ def test_a_killed_apply_ends_in_order_and_the_next_run_converges(world: World, n
     os.kill(wait_for_slow_part(world, queued.run_id, "logs"), signal.SIGKILL)
     wait_for("Terraform has released its lock", lambda: not world.observe(name)["is_locked"])
     assert "terraform_data.key" in world.observe(name)["resources"]
-    wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]
+    wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]  # it is there
     assert world.status(name) == "provisioning"
     again = world.run("provision", name, world.add_spec(name))
     assert (again.environment_status, world.status(name), world.parts(name)) == ("ready", "ready", list(PARTS))
@@ -264,7 +264,7 @@ def test_a_lock_of_a_killed_terraform_is_broken_by_the_next_run(world: World, na
     for process in [*flow.children(recursive=True), flow]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]
+    wait_for("Prefect sees the crash", lambda: world.prefect.read_run(queued.run_id).status == "crashed")  # type: ignore[union-attr]  # it is there
     assert world.observe(name)["is_locked"]
     again = world.run("provision", name, world.add_spec(name))
     assert (again.environment_status, world.parts(name)) == ("ready", list(PARTS))

@@ -44,7 +44,7 @@ def test_a_dead_run_is_ended_by_the_sweeper(world: World, name: str) -> None:
     assert (world.ledger.list_leases(), world.ledger.list_live(name)) == ([], [])
     taken = [event for event in world.ledger.list_events(name) if event.kind == "takeover"]
     assert [(event.actor, event.run_id) for event in taken] == [("sweeper", run_id)]
-    wait_for("Prefect says so too", lambda: world.prefect.read_run(run_id).status == "crashed")  # type: ignore[union-attr]
+    wait_for("Prefect says so too", lambda: world.prefect.read_run(run_id).status == "crashed")  # type: ignore[union-attr]  # it is there
     again = world.run("provision", name, world.add_spec(name))
     assert (again.environment_status, world.parts(name)) == ("ready", list(PARTS))
 
@@ -125,7 +125,7 @@ def test_an_unlocked_run_records_nothing_more(world: World, name: str) -> None:
     slow = world.start("provision", name, world.add_spec(name, rehearsal={"slow_seconds": {"logs": 5}}))
     wait_for_slow_part(world, slow.run_id, "logs")
     world.ledger.unlock(name, "alice", "its node is gone")
-    wait_for("Prefect has its end", lambda: world.prefect.read_run(slow.run_id).status.is_final)  # type: ignore[union-attr]
+    wait_for("Prefect has its end", lambda: world.prefect.read_run(slow.run_id).status.is_final)  # type: ignore[union-attr]  # it is there
     world.sweep()
     run = world.ledger.read_run(slow.run_id)
     assert run is not None

@@ -61,7 +61,7 @@ def prepare(folder: Path, account: AwsAccount, program: Path, slow_seconds: int 
         environment=account.environment(),
         mirror=folder,
         locks=LockRecorder(folder / "holders", lambda: account.read_lock(key)),
-        **options,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]  # from JSON
     )
     terraform.prepare(stack, inputs, account.terraform_backend(key))
     terraform.init()
@@ -74,7 +74,7 @@ def main() -> None:
     terraform = prepare(folder, AwsAccount(**run["account"]), Path(run["program"]), run["slow_seconds"])
     terraform.plan(folder / "plan")
     print(os.getpid(), flush=True)  # noqa: T201 - the test reads it
-    terraform.apply(folder / "plan", lambda message: print(message["type"], flush=True))  # noqa: T201
+    terraform.apply(folder / "plan", lambda message: print(message["type"], flush=True))  # noqa: T201 - as above
 
 
 if __name__ == "__main__":

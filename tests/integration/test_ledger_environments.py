@@ -30,7 +30,7 @@ class Story:
             "owner": "ada@example.com",
         }
         if ttl_minutes:
-            spec |= {"ttl": f"{ttl_minutes}m", "ttl_warning": "10m"}  # type: ignore[dict-item]
+            spec |= {"ttl": f"{ttl_minutes}m", "ttl_warning": "10m"}  # type: ignore[dict-item]  # the others are numbers
         return self.ledger.add_spec("sandbox", json.dumps(spec), "", "ada")
 
     def begin(self, operation: Operation = Operation.PROVISION, version: int | None = 1) -> str:

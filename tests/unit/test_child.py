@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,10 +42,10 @@ Path("count.new").rename("count")
 STUBBORN = POLITE.replace("signal.signal(signal.SIGINT, stop)", "signal.signal(signal.SIGINT, signal.SIG_IGN)")
 
 
-def wait_until(claim: "object", seconds: float = 10) -> None:
+def wait_until(claim: Callable[[], object], seconds: float = 10) -> None:
     """Poll a claim until it holds."""
     deadline = time.monotonic() + seconds
-    while not claim():  # type: ignore[operator]
+    while not claim():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
 

@@ -49,7 +49,7 @@ ephemeral "aws_secretsmanager_random_password" "new" {
 }
 
 resource "aws_secretsmanager_secret" "password" {
-  #checkov:skip=CKV2_AWS_57:Terrarium's rotation flow changes it, with a test of the new one before the old one goes
+  #checkov:skip=CKV2_AWS_57:not rotated yet; the rotation pipeline will
   name                    = var.secret_name
   description             = "Password of ${var.name}'s database owner"
   kms_key_id              = var.key_arn
