@@ -61,7 +61,7 @@ def staging(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory, page: P
     """Staging, ready."""
     place = prepare(stack, tmp_path_factory.mktemp("proof"))["staging"]
     applied = place.apply()
-    assert applied.code == 0, applied.told
+    assert applied.code == 0, (applied.json, applied.told)
     page.add(
         "`terrarium env apply` of staging", f"{applied.json['changes']['add']} resources in {applied.seconds:.0f} s"
     )

@@ -71,7 +71,7 @@ def made(places: dict[str, Place], strangers: Strangers, page: Page) -> dict[str
     """Both environments, made one after the other from their files."""
     for place in places.values():
         applied = place.apply()
-        assert applied.code == 0, applied.told
+        assert applied.code == 0, (applied.json, applied.told)
         shown = f"{applied.json['changes']['add']} resources in {applied.seconds:.0f} s"
         page.add(f"`terrarium env apply` of {place.kind}", shown)
     return places
@@ -147,7 +147,7 @@ def test_first_life(made: dict[str, Place], strangers: Strangers, page: Page) ->
     current = put_media(place, "summer")
     announced = {item["what"] for item in place.run("env", "show", place.name).json["leftovers"]}
     done = place.destroy()
-    assert done.code == 0, done.told
+    assert done.code == 0, (done.json, done.told)
     assert place.read_vault(1) == current
     check_as_before(place, done, announced, page, "first life")
     page.add("media in the vault", f"{len(current)} current objects of 40, byte for byte; 25 other versions went")
@@ -187,7 +187,7 @@ def test_second_life(made: dict[str, Place], strangers: Strangers, page: Page) -
     """The same name again: nothing blocks it. Its teardown is interrupted, held up twice, and comes to its end."""
     place = made["staging"]
     applied = place.apply()
-    assert applied.code == 0, applied.told
+    assert applied.code == 0, (applied.json, applied.told)
     page.add("the same name again", f"{applied.json['changes']['add']} resources in {applied.seconds:.0f} s")
     current = put_media(place, "winter")
     announced = {item["what"] for item in place.run("env", "show", place.name).json["leftovers"]}
@@ -201,7 +201,7 @@ def test_second_life(made: dict[str, Place], strangers: Strangers, page: Page) -
     check_named(place, "aws_cloudwatch_log_group", page, "a log group that came again, without tags")
     place.clients("logs").delete_log_group(logGroupName=group)
     done = place.destroy()
-    assert done.code == 0, done.told
+    assert done.code == 0, (done.json, done.told)
     vault = place.read_vault(2)
     assert vault.items() >= (current | left | dict.fromkeys(late, len(b"late"))).items()
     shown = f"{len(late)} objects, {len(left)} still there at its end; {len(vault) - len(current)} in the vault"
