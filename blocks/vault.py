@@ -74,7 +74,7 @@ def find_account(prefect_api_url: str, name: str, auth: tuple[str, str] | None =
     if not found:
         raise PermanentError(
             f"There is no account {name}, whose vault holds the anchors.",
-            "Name one of `terrarium account list` with TERRARIUM_VAULT_ACCOUNT, or register it: `terrarium account add`.",
+            "Name one of `terrarium account list` with TERRARIUM_VAULT_ACCOUNT, or register it there.",
         )
     return AwsAccount.model_validate(found[0]["data"])
 
