@@ -104,7 +104,7 @@ class Places:
             paths = [path for path, of in api.get("/openapi.json").json()["paths"].items() if "get" in of]
             for path in paths:
                 answers = {address: api.get(address) for address in self._fill(path, api)}
-                # One that is gone has no file to be compared with: that address alone may answer 404.
+                # An environment that is gone has no file to be compared with: that address alone may answer 404.
                 assert any(answer.status_code == 200 for answer in answers.values()), f"{path}: {list(answers)}"
                 for address, answer in answers.items():
                     yield "API answers", address, answer.content
@@ -113,7 +113,8 @@ class Places:
         """The addresses that a path with `{name}`s stands for: of runs, of plans, else of the environments."""
         word = next((word for word in ("run_id", "plan_id") if f"{{{word}}}" in path), None)
         if word is None:
-            return sorted({path.format_map(_Always(name)) for name in self.environments})
+            shipped = {path.format(a="dev", b="staging")} if "{b}" in path else set()
+            return sorted({path.format_map(_Always(name)) for name in self.environments} | shipped)
         answers = [api.get("/api/runs", params={"environment": name, "limit": 200}) for name in self.environments]
         found = [row[word] for answer in answers for row in answer.json()["runs"] if row[word]]
         return sorted({path.format_map({word: value}) for value in found})
