@@ -15,6 +15,7 @@ from console.gate import Gate
 from console.limiter import Limiter
 from console.routes import accounts, environments, evidence, holds, metrics, plans, runs, status, tokens
 from console.sources import Sources
+from console.strict_query import refuse_unknown_query
 from domain.evidence import Anchor
 
 #: What every address may answer; 401, 403, 413 and 429 come before a route is reached.
@@ -40,7 +41,7 @@ def create_app(sources: Sources | None = None, settings: Settings | None = None)
         Gate, sources=sources, limiter=Limiter(settings.api_calls_per_minute), body_bytes=settings.api_body_kib * 1024
     )
     for module in (environments, holds, runs, plans, accounts, tokens, status, evidence, metrics):
-        app.include_router(module.router, dependencies=[Depends(read_bearer)])
+        app.include_router(module.router, dependencies=[Depends(read_bearer), Depends(refuse_unknown_query)])
     app.include_router(status.open_router)
     add_error_answers(app)
     return app

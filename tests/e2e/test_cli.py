@@ -77,14 +77,24 @@ def test_a_broken_spec_starts_no_run(user: User) -> None:
 
 
 def test_a_protected_environment_is_not_destroyed(user: User) -> None:
-    """Code 2, status refused, and the way, which then works."""
+    """Code 2, status refused, and the way, which then works: somebody else approves that the protection goes."""
     protected = user.write("vault", "protection: {teardown: refused}", "ttl: null")
     assert user.terrarium("env", "apply", protected, "--yes").code == 0
     refused = user.terrarium("env", "destroy", "vault", "--yes", "--json")
     assert (refused.code, refused.answer["status"]) == (2, "refused"), refused.err
     assert "Set protection.teardown: allowed in its file" in refused.answer["resolution"]
     assert user.read_environment("vault")["status"] == "ready"
-    assert user.terrarium("env", "apply", user.write("vault", "ttl: null"), "--yes").code == 0
+    planned = user.terrarium("env", "plan", user.write("vault", "ttl: null"), "--json").answer["plan_id"]
+    lifted = ("env", "apply", "vault", "--plan", planned, "--json")
+    assert user.terrarium(*lifted).code == 2
+    assert user.terrarium("approve", planned, "--reason", "mine").code == 2
+    other = user.terrarium("token", "create", "other", "--role", "operator", "--json").answer["value"]
+    (user.folder / "other.token").write_text(other)
+    approved = user.terrarium(
+        "approve", planned, "--reason", "over", TERRARIUM_TOKEN_FILE=str(user.folder / "other.token")
+    )
+    assert approved.code == 0, approved.err
+    assert user.terrarium(*lifted).code == 0
     destroyed = user.terrarium("env", "destroy", "vault", "--yes", "--json")
     assert (destroyed.code, destroyed.answer["changes"]["destroy"]) == (0, 4), destroyed.err
     assert user.read_environment("vault")["status"] == "destroyed"

@@ -33,7 +33,7 @@ def test_it_warns_is_extended_and_expires_by_the_schedule(seen: Lifetime) -> Non
     assert seen.extended_to == seen.expires_at + timedelta(minutes=EXTENSION_MINUTES)
     assert seen.was_there_at_first_end
     teardown, provision = seen.runs
-    assert (provision["operation"], provision["actor"]) == ("provision", "operator")
+    assert (provision["operation"], provision["actor"]) == ("provision", "admin")
     assert (teardown["operation"], teardown["actor"], teardown["status"]) == ("teardown", "ttl", "succeeded")
     began_late = datetime.fromisoformat(teardown["started_at"]) - seen.extended_to
     assert timedelta() <= began_late < timedelta(minutes=1, seconds=30)

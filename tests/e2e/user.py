@@ -48,10 +48,10 @@ class User:
     stack: LocalStack
     folder: Path
 
-    def terrarium(self, *arguments: str) -> Ended:
-        """Run the command to its end, without a terminal."""
+    def terrarium(self, *arguments: str, **variables: str) -> Ended:
+        """Run the command to its end, without a terminal, with some more variables."""
         done = subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=self.folder, text=True, capture_output=True,
+            self.command(*arguments), env=self.environment | variables, cwd=self.folder, text=True, capture_output=True,
             stdin=subprocess.DEVNULL, timeout=COMMAND_SECONDS,
         )  # fmt: skip
         return Ended(done.returncode, done.stdout, done.stderr)

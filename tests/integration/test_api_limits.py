@@ -170,3 +170,10 @@ def test_a_body_that_is_too_large_is_not_read(ledger: Ledger) -> None:
         keyed = {"Idempotency-Key": "k"}
         assert face.client.post("/api/environments/try/plan", content=large, headers=keyed).status_code == 413
         assert face.call_as("guess").post("/api/environments", content=large).status_code == 401
+
+
+def test_an_unknown_query_parameter_is_an_error(face: Face) -> None:
+    """A misspelt filter does not answer with everything; the allowed ones are told."""
+    answer = face.client.get("/api/runs?enviroment=dev")
+    assert "query.enviroment: Not known here; there is environment, limit" in face.read(answer, 422)["error"]["summary"]
+    assert face.client.get("/api/runs?environment=dev").status_code == 200
