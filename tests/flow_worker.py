@@ -97,10 +97,11 @@ class WorkerYard:
     def __post_init__(self) -> None:
         self.prefect = PrefectApi(self.stack.settings.prefect_api_url)
 
-    def start(self) -> None:
+    def start(self, **variables: str) -> None:
         """Start a worker."""
-        port = str(find_free_ports(1)[0])
-        environment = {**self.stack.environment, "PREFECT_WORKER_WEBSERVER_PORT": port}
+        self.port = find_free_ports(1)[0]
+        page = {"PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1", "PREFECT_WORKER_WEBSERVER_PORT": str(self.port)}
+        environment = {**self.stack.environment, **page, **variables}
         command = [sys.executable, "-m", "deployments.worker", "--pool", self.pool]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
@@ -116,6 +117,11 @@ class WorkerYard:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+    @property
+    def is_polling(self) -> bool:
+        """What the worker's health page says."""
+        return httpx.get(f"http://127.0.0.1:{self.port}/health", trust_env=False).is_success
 
     @property
     def pid(self) -> int:

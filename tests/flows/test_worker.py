@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -116,18 +115,17 @@ def test_a_pool_limit_is_kept(yard: WorkerYard) -> None:
 
 
 def test_a_restart_of_prefect_is_survived(yard: WorkerYard, stack: LocalStack) -> None:
-    """The run goes on, the next one starts, and both can still be cancelled."""
+    """The run goes on, the next one starts, and both can still be cancelled; the health page tells meanwhile."""
+    yard.stop()
+    yard.start(PREFECT_WORKER_QUERY_SECONDS="0.2")  # 30 of them without a poll are too many
     trial = yard.run()
+    assert yard.is_polling
     stop_part(stack.record, "prefect", 10)
+    wait_for("the page says that it does not poll", lambda: not yard.is_polling)
     start_part(stack.record, "prefect", 180)
+    wait_for("the page says that it polls", lambda: yard.is_polling)
     later = yard.run()
     for each in (trial, later):
         yard.prefect.cancel_run(each.run_id)
         each.wait_for_status(RunStatus.CANCELLED)
     wait_for("the stack's worker is well", lambda: stack.parts["worker"].is_healthy)
-
-
-def test_the_health_page_tells_whether_it_polls(stack: LocalStack) -> None:
-    """The page of the stack's worker, at the port of the settings."""
-    page = f"http://{stack.settings.host}:{stack.settings.worker_port}/health"
-    assert httpx.get(page, trust_env=False).is_success
