@@ -40,6 +40,8 @@ ENDS: dict[str, set[str]] = {
     "cancel": {"cancelled"},
 }
 CATCH_SECONDS = 240.0
+#: Where a cell may begin; from anything else that an earlier one left, it first makes or removes the environment.
+BEGINS = {"ready": True, "destroyed": False, None: False}
 END_SECONDS = 240.0
 GLANCE_SECONDS = 0.003
 
@@ -97,7 +99,7 @@ class Matrix:
     name: str
     cloud: str
     version: int
-    is_ready: bool = False
+    is_ready: bool | None = False  # None: a cell failed and left something else
     baseline: "Counter[str] | None" = None
     empty: "Counter[str]" = field(default_factory=Counter)
 
@@ -182,7 +184,7 @@ class Matrix:
 
     def _freeze(self, transcript: Path, folder: Path, moment: str) -> psutil.Process:
         """Terraform, stopped at its first resource, or when most of them are done."""
-        found = wait_for("Terraform applies", lambda: _find_apply(folder), CATCH_SECONDS)
+        found = wait_for("Terraform applies", lambda: self._find_living(folder), CATCH_SECONDS)
         with suppress(psutil.NoSuchProcess):
             while found.is_running() and found.status() != psutil.STATUS_ZOMBIE:
                 text = transcript.read_text(errors="replace") if transcript.exists() else ""
@@ -193,6 +195,14 @@ class Matrix:
                     return found
                 time.sleep(GLANCE_SECONDS)
         raise MissedError("Terraform had ended")
+
+    def _find_living(self, folder: Path) -> psutil.Process | None:
+        """The Terraform of a run that goes on; MissedError for one that was over before anybody saw it."""
+        run = self.world.ledger.read_run(folder.name)
+        found = _find_apply(folder)
+        if found is None and run and run.finished_at:
+            raise MissedError("the run had ended")
+        return found
 
     def _strike(self, fault: str, run_id: str, pid: int, terraform: int | None) -> None:
         if fault == "cancel":
@@ -268,12 +278,11 @@ def try_cell(matrix: Matrix, cell: Cell, tries: int = 3) -> str:
     if not cell.is_possible:
         return "n/a: no Terraform child"
     for number in range(tries):
+        matrix.is_ready = BEGINS.get(matrix.world.status(matrix.name))
         try:
             return matrix.run_cell(cell)
         except MissedError:
             if number == tries - 1:
                 raise
-            matrix.is_ready = not matrix.is_ready
             wait_for("the run has ended", lambda: not matrix.world.ledger.list_live(matrix.name), END_SECONDS)
-            matrix.is_ready = matrix.world.status(matrix.name) == "ready"
     raise AssertionError("unreachable")
