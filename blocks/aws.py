@@ -200,6 +200,11 @@ class AwsAccount(Block):
         return content
 
     @property
+    def encryption(self) -> dict[str, str]:
+        """What S3 is told with each object: KMS, with the account's key where it has one."""
+        return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
+
+    @property
     def place(self) -> str:
         """What an environment is bound to: the kind of the endpoint, and the account's number."""
         return f"{self.kind} {self.account_id}"
@@ -242,9 +247,8 @@ class AwsAccount(Block):
         return True
 
     def _put(self, key: str, content: bytes, what: str) -> str:
-        encryption = {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {})
         with self.translated(what):
-            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **encryption)
+            self.client("s3").put_object(Bucket=self.state_bucket, Key=key, Body=content, **self.encryption)
         return f"s3://{self.state_bucket}/{key}"
 
     def _read(self, key: str, what: str) -> bytes | None:

@@ -4,28 +4,25 @@ Old versions are listed too, so an object that somebody hid behind a delete mark
 """
 
 from pathlib import Path
-from typing import Any
 
-import httpx
-
+from blocks.account_blocks import AccountBlocks
 from blocks.aws import AwsAccount
-from domain.errors import PermanentError, TemporaryError
+from blocks.prefect_api import PrefectApi
+from domain.errors import PermanentError
 from domain.evidence import Anchor, name_folder, read_anchor
-
-BLOCK_TYPE = "terrarium-aws-account"
 
 
 def put_object(account: AwsAccount, key: str, content: bytes) -> str:
     """Keep a small object, encrypted; its address. Again: the same object."""
     with account.translated(f"keeping {key} in {account.vault_bucket}"):
-        account.client("s3").put_object(Bucket=account.vault_bucket, Key=key, Body=content, **_encryption(account))
+        account.client("s3").put_object(Bucket=account.vault_bucket, Key=key, Body=content, **account.encryption)
     return address(account, key)
 
 
 def upload_file(account: AwsAccount, key: str, path: Path) -> str:
     """Keep a file of any size, encrypted; its address."""
     with account.translated(f"keeping {key} in {account.vault_bucket}"):
-        account.client("s3").upload_file(str(path), account.vault_bucket, key, ExtraArgs=_encryption(account))
+        account.client("s3").upload_file(str(path), account.vault_bucket, key, ExtraArgs=account.encryption)
     return address(account, key)
 
 
@@ -56,29 +53,12 @@ def address(account: AwsAccount, key: str) -> str:
     return f"s3://{account.vault_bucket}/{key}"
 
 
-def find_account(prefect_api_url: str, name: str, auth: tuple[str, str] | None = None) -> AwsAccount:
-    """An account's block, asked of Prefect without its client and its settings.
-
-    TemporaryError where Prefect does not answer, PermanentError where it has no such block.
-    """
-    wanted = {"block_types": {"slug": {"any_": [BLOCK_TYPE]}}, "block_documents": {"name": {"any_": [name]}}}
-    try:
-        with httpx.Client(timeout=10, trust_env=False, auth=auth) as client:
-            answer = client.post(f"{prefect_api_url}/block_documents/filter", json=wanted)
-            found = answer.raise_for_status().json()
-    except httpx.HTTPError as error:
-        raise TemporaryError(
-            f"Prefect at {prefect_api_url} does not tell where the vault of {name} is: {type(error).__name__}.",
-            "`make status` shows it, `make up` starts it.",
-        ) from error
-    if not found:
+def find_account(prefect: PrefectApi, name: str) -> AwsAccount:
+    """An account's block, without Prefect's client. TemporaryError where Prefect is away, PermanentError for none."""
+    found = next((one for one in AccountBlocks(prefect).list_accounts() if one.name == name), None)
+    if found is None:
         raise PermanentError(
             f"There is no account {name}, whose vault holds the anchors.",
             "Name one of `terrarium account list` with TERRARIUM_VAULT_ACCOUNT, or register it there.",
         )
-    return AwsAccount.model_validate(found[0]["data"])
-
-
-def _encryption(account: AwsAccount) -> dict[str, Any]:
-    key = {"SSEKMSKeyId": account.kms_key_id} if account.kms_key_id else {}
-    return {"ServerSideEncryption": "aws:kms", **key}
+    return AwsAccount.model_validate(found.model_dump())

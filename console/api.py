@@ -70,11 +70,10 @@ def _open_sources(settings: Settings) -> Sources:
 
 def _list_anchors() -> list[Anchor]:
     """The anchors in the vault. Importing what asks AWS takes a second, so only who wants them waits for it."""
-    from blocks.prefect_api import read_auth
+    from blocks.prefect_api import open_prefect
     from blocks.settings import read_settings
     from blocks.vault import find_account, list_anchors
 
     settings = read_settings()
-    return list_anchors(
-        find_account(settings.prefect_api_url, settings.vault_account, read_auth()), settings.ledger_name
-    )
+    account = find_account(open_prefect(settings.prefect_api_url), settings.vault_account)
+    return list_anchors(account, settings.ledger_name)

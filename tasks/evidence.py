@@ -12,7 +12,7 @@ from domain.evidence import ANCHOR, is_anchor_due, name_anchor, read_anchor, ren
 from domain.status import Operation
 from tasks.asker import find_request, name_actor
 from tasks.ledger import ledger
-from tasks.record import load_account
+from tasks.outcome import load_account
 from tasks.retry import REPEATABLE
 from tasks.run import read_clock
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from blocks.settings import CHECKOUT
 from blocks.terraform_binary import user_cache_dir
-from tests.proofs.two_lives import poll
+from tests.polling import wait_for
 from tests.stack import find_free_ports
 
 MODULE = CHECKOUT / "tests" / "kubernetes"
@@ -115,7 +115,7 @@ def start_kubernetes(programs: Path, folder: Path) -> Iterator[KubernetesServer]
         *(f"--service-account-issuer={issuer}", "--service-cluster-ip-range=10.96.0.0/16"),
     ]
     with _running(etcd, folder / "etcd.log"), _running(api, folder / "api.log") as process:
-        poll(lambda: process.poll() is not None or server.is_ready(), START_SECONDS)
+        wait_for("the API server answers", lambda: process.poll() is not None or server.is_ready(), START_SECONDS)
         assert process.poll() is None, (folder / "api.log").read_text()[-2000:]
         yield server
 

@@ -55,12 +55,13 @@ def _ask_vault(settings: Settings, recorded: Sequence[VaultObjectRow]) -> tuple[
     url = f"{stack.prefect_url}/api" if stack else settings.prefect_api_url
     auth = ("terrarium", _read_credentials(stack)["prefect_password"]) if stack and stack.prefect_has_password else None
     os.environ.setdefault("PREFECT_HOME", str(settings.state_dir / "prefect"))  # an account is one of Prefect's blocks
+    from blocks.prefect_api import PrefectApi
     from blocks.vault import find_account, list_anchors
 
     try:
-        account = find_account(url, settings.vault_account, auth)
+        account = find_account(PrefectApi(url, auth, patience_seconds=1), settings.vault_account)
         found = list_anchors(account, settings.ledger_name)
     except TerrariumError as error:
-        return [], (), f"{error.summary} {error.resolution}"
+        return [], (), f"The vault of {settings.vault_account}: {error.summary} {error.resolution}"
     wanted = [row.location for row in recorded if row.account == settings.vault_account]
     return found, find_missing(wanted, (anchor.location for anchor in found)), ""

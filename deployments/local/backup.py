@@ -104,10 +104,10 @@ def _find_vault(blueprint: Blueprint) -> "AwsAccount":
     os.environ.update(environment)
     read_settings.cache_clear()
     # Only now: an account is one of Prefect's blocks, and Prefect reads its environment when it is imported.
-    from blocks.prefect_api import read_auth
+    from blocks.prefect_api import open_prefect
     from blocks.vault import find_account
 
-    return find_account(blueprint.settings.prefect_api_url, blueprint.settings.vault_account, read_auth())
+    return find_account(open_prefect(blueprint.settings.prefect_api_url), blueprint.settings.vault_account)
 
 
 def _upload(blueprint: Blueprint, account: "AwsAccount", folder: Path, prefix: str, manifest: Manifest) -> str:

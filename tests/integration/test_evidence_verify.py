@@ -55,7 +55,8 @@ def vault(place: Path, account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> 
         def do_POST(self) -> None:
             """The account's block."""
             self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps([{"name": ACCOUNT, "data": account.model_dump(mode="json")}]).encode()
+            data = account.model_dump(mode="json") | {"name": ACCOUNT}
+            body = json.dumps([{"name": ACCOUNT, "data": data}]).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -18,19 +18,12 @@ from blocks.state_lock import HolderProcess, LockedError, is_provably_dead
 from blocks.terraform import RESCUED_STATE, Terraform
 from domain.changes import Counts
 from domain.errors import PermanentError, TemporaryError
+from tests.polling import wait_for
 
 from .conftest import CHECKOUT
 from .terraform_run import ENVIRONMENT, prepare
 
 KEY = state_key(ENVIRONMENT)
-
-
-def wait_until(claim: Callable[[], object], seconds: float = 30) -> None:
-    """Poll a claim until it holds."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def read_addresses(account: AwsAccount) -> set[str]:
@@ -171,7 +164,7 @@ def test_terraform_ends_in_order_when_its_run_is_killed(
     with run_elsewhere(tmp_path, account, terraform_program, slow_seconds=60) as run:
         holder = find_holder(tmp_path)
         os.kill(run.pid, signal.SIGKILL)
-        wait_until(lambda: is_provably_dead(holder))
+        wait_for("the holder is gone", lambda: is_provably_dead(holder))
     assert read_addresses(account) == {"terraform_data.first", "terraform_data.slow"}
     assert account.read_lock(KEY) is None
     terraform = prepare(tmp_path, account, terraform_program)

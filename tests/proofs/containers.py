@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compose import Service
-from tests.proofs.two_lives import poll
+from tests.polling import wait_for
 
 UID = 10001
 CLONE_NEWNET = 0x40000000
@@ -66,7 +66,7 @@ class Containers:
         if condition == "service_completed_successfully":
             assert process.wait(HEALTHY_SECONDS) == 0, self.read_log(service.name)
         else:
-            poll(lambda: self._is_healthy(service), HEALTHY_SECONDS)
+            wait_for(f"{service.name} is healthy", lambda: self._is_healthy(service), HEALTHY_SECONDS)
         return time.monotonic() - began
 
     def _is_healthy(self, service: Service) -> bool:

@@ -16,11 +16,11 @@ import pytest
 from blocks.settings import CHECKOUT
 from tests.compose import Service
 from tests.kubernetes_server import KubernetesServer, start_kubernetes
+from tests.polling import wait_for
 from tests.proofs.containers import UID, bind
 from tests.proofs.image_build import IMAGE, Buildah
 from tests.proofs.image_world import World
 from tests.proofs.page import Page
-from tests.proofs.two_lives import poll
 
 pytest_plugins = ["tests.proofs.image_world"]
 pytestmark = pytest.mark.timeout(5400)
@@ -177,7 +177,7 @@ def test_the_kubernetes_worker_makes_a_job(
     begun = world.terrarium("env", "apply", world.write("image-job", "terraform_data"), "--yes", "--no-wait")
     assert begun.returncode == 0, begun.stderr
     run_id = json.loads(begun.stdout)["run_id"]
-    (job,) = poll(lambda: read_jobs(kubernetes, run_id), 120)
+    (job,) = wait_for("the run has its job", lambda: read_jobs(kubernetes, run_id), 120)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE
     assert job["spec"]["backoffLimit"] == 0

@@ -17,8 +17,9 @@ import pytest
 from blocks.aws_objects import empty_bucket
 from blocks.ledger import Ledger, open_ledger
 from blocks.module_archive import STACKS, digest_modules, pack_modules
+from tests.polling import wait_for
 from tests.proofs.page import Page
-from tests.proofs.two_lives import Answer, Place, poll, prepare
+from tests.proofs.two_lives import Answer, Place, prepare
 from tests.stack import LocalStack
 
 pytestmark = pytest.mark.timeout(5400)
@@ -153,7 +154,12 @@ def test_the_bucket_goes_away_as_the_state_is_written(staging: Place, page: Page
     edit(staging, "retention_days: 7\n  cache", "retention_days: 8\n  cache")
     begun = staging.apply("--no-wait")
     run_id = str(begun.json["run_id"])
-    poll(lambda: any(event.kind == "started" for event in staging.ledger.read_journal(run_id)), 300, 0.01)
+    wait_for(
+        "Terraform begins",
+        lambda: any(event.kind == "started" for event in staging.ledger.read_journal(run_id)),
+        300,
+        0.01,
+    )
     with without_bucket(staging):
         failed = staging.wait(run_id)
     assert failed["status"] == "failed", failed
@@ -245,7 +251,7 @@ def test_a_hundred_environments(stack: LocalStack, staging: Place, page: Page) -
         run_ids = {answer.json()["run_id"] for answer in answers}
         again = create(api, names[0], staging.account.name)
         assert again.json()["run_id"] == answers[0].json()["run_id"]
-        poll(lambda: count(ledger, names, "ready") == CALLS, 3600, 2)
+        wait_for("all are ready", lambda: count(ledger, names, "ready") == CALLS, 3600, 2)
         up_seconds = time.monotonic() - began
         made = [run for name in names for run in ledger.list_runs(name)]
         assert {run.run_id for run in made} == run_ids
@@ -254,7 +260,7 @@ def test_a_hundred_environments(stack: LocalStack, staging: Place, page: Page) -
         with ThreadPoolExecutor(AT_ONCE) as pool:
             gone = list(pool.map(lambda name: api.delete(f"/api/environments/{name}"), names))
         assert [answer.status_code for answer in gone] == [202] * CALLS
-        poll(lambda: count(ledger, names, "destroyed") == CALLS, 3600, 2)
+        wait_for("all are gone", lambda: count(ledger, names, "destroyed") == CALLS, 3600, 2)
     page.add(
         f"{CALLS} calls at {AT_ONCE} at once",
         f"answered within {seconds:.1f} s; {len(run_ids)} runs, a repeated key started none",

@@ -11,6 +11,7 @@ import pytest
 from domain.inventory import compare
 from domain.remains import classify_remains
 from tests.account_count import COUNTED, REGIONS, Count, Name
+from tests.polling import wait_for
 from tests.proofs.page import Page
 from tests.proofs.two_lives import (
     Answer,
@@ -19,7 +20,6 @@ from tests.proofs.two_lives import (
     are_untouched,
     create_strangers,
     list_media,
-    poll,
     prepare,
     put_media,
     writing,
@@ -216,7 +216,7 @@ def interrupt_teardown(place: Place, page: Page) -> list[str]:
     with writing(place) as late:
         begun = place.destroy("--no-wait")
         run_id = str(begun.json["run_id"])
-        poll(lambda: _count_removed(place, run_id) >= 5 or place.has_ended(run_id), 600)
+        wait_for("Terraform removes", lambda: _count_removed(place, run_id) >= 5 or place.has_ended(run_id), 600)
         place.run("runs", "cancel", run_id)
         ended = place.wait(run_id)
     assert ended["status"] in ("cancelled", "failed")

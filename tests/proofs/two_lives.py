@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from blocks.ledger import Ledger, open_ledger
 from blocks.settings import CHECKOUT
 from domain.inventory import Inventory
 from tests.account_count import REGIONS, Count, count_account, open_clients
+from tests.polling import wait_for
 from tests.stack import LocalStack
 
 ACCOUNT_IDS = {"staging": "900000000101", "production": "900000000102"}
@@ -103,7 +104,7 @@ class Place:
 
     def wait(self, run_id: str) -> dict[str, Any]:
         """A run when it has ended."""
-        poll(lambda: self.has_ended(run_id), RUN_SECONDS)
+        wait_for(f"run {run_id} has ended", lambda: self.has_ended(run_id), RUN_SECONDS)
         return self.run("runs", "show", run_id).json
 
     def read_report(self) -> str:
@@ -116,15 +117,6 @@ class Place:
         prefix = f"media/{self.name}/{generation}/"
         rows = self.clients("s3").list_objects_v2(Bucket=self.account.vault_bucket, Prefix=prefix).get("Contents", [])
         return {row["Key"].removeprefix(prefix): row["Size"] for row in rows}
-
-
-def poll(read: Callable[[], Any], timeout_seconds: float, seconds: float = 0.2) -> Any:
-    """What `read` answers, once it is true."""
-    deadline = time.monotonic() + timeout_seconds
-    while not (answer := read()):
-        assert time.monotonic() < deadline, f"nothing within {timeout_seconds} s"
-        time.sleep(seconds)
-    return answer
 
 
 def prepare(stack: LocalStack, folder: Path) -> dict[str, Place]:
