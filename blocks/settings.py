@@ -162,6 +162,15 @@ class Settings(BaseSettings):
             "longer than most applies take."
         ),
     )
+    runs_at_once: int = Field(
+        default=10,
+        ge=1,
+        description=(
+            "Count. How many runs that people ask for may run in the work pool at once; a further one waits, and is "
+            "Late in Prefect meanwhile. An apply on AWS takes about 0.8 GB. Housekeeping never waits. `make up` and "
+            "`python -m deployments register` write it to Prefect."
+        ),
+    )
     start_timeout_seconds: float = Field(
         default=180,
         gt=0,

@@ -75,7 +75,7 @@ def _register(settings: Settings, arguments: argparse.Namespace) -> str:
 
     is_kubernetes = arguments.pool == "kubernetes"
     pool = describe_jobs(arguments.image, arguments.namespace) if is_kubernetes else describe_processes()
-    changed = asyncio.run(register_deployments(pool))
+    changed = asyncio.run(register_deployments(pool, settings.runs_at_once))
     return f"Deployments registered: {', '.join(changed) or 'all were there'}."
 
 

@@ -5,16 +5,21 @@ from dataclasses import dataclass
 from prefect.schedules import Cron, Schedule
 
 WORK_POOL = "terrarium"
+#: Where runs wait when `runs_at_once` of them run; the queue that every pool of Prefect has.
+DEFAULT = "default"
+#: Never waits: the runs that keep the others in order must not stand behind them.
+HOUSEKEEPING = "housekeeping"
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """One deployment: its name, the flow as `module.function`, what a person reads in the UI, and its schedule."""
+    """One deployment: name, flow as `module.function`, what a person reads in the UI, schedule, queue of the pool."""
 
     name: str
     entrypoint: str
     description: str
     schedule: Schedule | None = None
+    queue: str = DEFAULT
 
 
 DEPLOYMENTS = (
@@ -38,18 +43,21 @@ DEPLOYMENTS = (
         entrypoint="flows.teardown.expire_environments",
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
         schedule=Cron("* * * * *"),
+        queue=HOUSEKEEPING,
     ),
     Deployed(
         name="sweep",
         entrypoint="flows.sweep.sweep_runs",
         description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
         schedule=Cron("* * * * *"),
+        queue=HOUSEKEEPING,
     ),
     Deployed(
         name="anchor",
         entrypoint="flows.evidence.anchor_evidence",
         description="Write the head of the chain of evidence into the vault, where something was recorded since.",
         schedule=Cron("0 * * * *"),
+        queue=HOUSEKEEPING,
     ),
     Deployed(
         name="bootstrap",

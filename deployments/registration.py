@@ -19,7 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from ruamel.yaml import YAML
 
 from blocks.settings import CHECKOUT
-from deployments.catalog import DEPLOYMENTS, WORK_POOL, Deployed
+from deployments.catalog import DEFAULT, DEPLOYMENTS, HOUSEKEEPING, WORK_POOL, Deployed
 from domain.errors import RefusedError
 
 JOB_TEMPLATE = Path(__file__).parent / "kubernetes" / "job-template.yaml"
@@ -41,10 +41,15 @@ def describe_jobs(image: str, namespace: str) -> WorkPoolCreate:
     return WorkPoolCreate(name=WORK_POOL, type="kubernetes", description=description, base_job_template=template)
 
 
-async def register_deployments(pool: WorkPoolCreate) -> list[str]:
-    """Create or update the work pool and the deployments; names of those deployments that are new or were changed."""
+async def register_deployments(pool: WorkPoolCreate, runs_at_once: int) -> list[str]:
+    """Create or update the work pool, its queues and the deployments; names of the deployments that changed.
+
+    `runs_at_once` is the limit of the default queue: a further run waits in it, and is Late in Prefect meanwhile.
+    """
     async with get_client() as client:
         await _create_pool(client, pool)
+        await _set_limit(client, DEFAULT, runs_at_once)
+        await _set_limit(client, HOUSEKEEPING, None)
         deployments = [_describe_deployment(deployed, pool.type) for deployed in DEPLOYMENTS]
         changed = [deployment for deployment in deployments if not await _is_registered(client, deployment)]
         for deployment in changed:
@@ -70,6 +75,16 @@ async def _create_pool(client: PrefectClient, pool: WorkPoolCreate) -> None:
             await client.update_work_pool(pool.name, update)
 
 
+async def _set_limit(client: PrefectClient, name: str, limit: int | None) -> None:
+    """How many runs of a queue of the pool may be Pending or Running; None for any number."""
+    try:
+        queue = await client.read_work_queue_by_name(name, work_pool_name=WORK_POOL)
+    except ObjectNotFound:
+        queue = await client.create_work_queue(name, work_pool_name=WORK_POOL)
+    if queue.concurrency_limit != limit:
+        await client.update_work_queue(queue.id, concurrency_limit=limit)
+
+
 def _describe_deployment(deployed: Deployed, pool_type: str) -> RunnerDeployment:
     """By module path: the flow is imported from the checkout, once, and not loaded a second time as a script."""
     module, _, name = deployed.entrypoint.rpartition(".")
@@ -81,6 +96,7 @@ def _describe_deployment(deployed: Deployed, pool_type: str) -> RunnerDeployment
         schedule=deployed.schedule,
         entrypoint_type=EntrypointType.MODULE_PATH,
         work_pool_name=WORK_POOL,
+        work_queue_name=deployed.queue,
         job_variables=dict(JOB_VARIABLES[pool_type]),
     )
     deployment.version = _digest(deployed, deployment)
@@ -90,7 +106,7 @@ def _describe_deployment(deployed: Deployed, pool_type: str) -> RunnerDeployment
 def _digest(deployed: Deployed, deployment: RunnerDeployment) -> str:
     """Of everything but the schedule's anchor, which is the time at which the catalog was read."""
     schedule = asdict(deployed.schedule) | {"anchor_date": None} if deployed.schedule else None
-    made_of = (deployed.entrypoint, deployed.description, schedule, deployment.job_variables)
+    made_of = (deployed.entrypoint, deployed.description, schedule, deployed.queue, deployment.job_variables)
     text = f"{made_of}{deployment._parameter_openapi_schema.model_dump_json()}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

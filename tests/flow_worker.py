@@ -91,6 +91,7 @@ class WorkerYard:
     stack: LocalStack
     folder: Path
     pool: str
+    deployment_id: str = ""
     process: subprocess.Popen[bytes] | None = None
     trials: list[Trial] = field(default_factory=list)
 
@@ -166,7 +167,7 @@ def open_yard(stack: LocalStack, folder: Path) -> Iterator[WorkerYard]:
     flow_id = yard.ask("POST", "/flows/", {"name": "trial"})["id"]
     deployed = {"name": yard.pool, "flow_id": flow_id, "entrypoint": "flows.trial.trial", "work_pool_name": yard.pool}
     variables = {"working_dir": str(folder), "env": {"TRIAL": "its-own"}}
-    yard.ask("POST", "/deployments/", {**deployed, "job_variables": variables})
+    yard.deployment_id = yard.ask("POST", "/deployments/", {**deployed, "job_variables": variables})["id"]
     yard.start()
     try:
         yield yard

@@ -77,11 +77,14 @@ def database_url(
 
 
 def _build_prefect_client(settings: Settings, credentials: Credentials) -> dict[str, str]:
+    """No client asks the server for its version, which is of the same lock file, or for a token that it does not use."""
     password = {"PREFECT_API_AUTH_STRING": credentials.prefect_auth} if settings.prefect_has_password else {}
     return password | {
         "PREFECT_API_URL": settings.prefect_api_url,
         "PREFECT_API_SSL_CERT_FILE": str(Layout(settings.state_dir).prefect_certificate),
         "PREFECT_HOME": str(Layout(settings.state_dir).prefect_home),
+        "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "DO_NOT_TRACK": "1",

@@ -110,7 +110,7 @@ def _prepare_prefect(blueprint: Blueprint, report: Report) -> None:
 
         forget_vault(blueprint.settings)
         report(f"No OpenBao here: the stack goes without a Vault. To have one: {BUILD_COMMAND}")
-    if changed := asyncio.run(register_deployments(describe_processes())):
+    if changed := asyncio.run(register_deployments(describe_processes(), blueprint.settings.runs_at_once)):
         report(f"Deployments registered: {', '.join(changed)}.")
 
 

@@ -2,10 +2,12 @@
 
 import os
 from dataclasses import dataclass
+from uuid import UUID
 
 import anyio
 import anyio.abc
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import Flow, FlowRun, State, WorkPool
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._process_manager import ProcessHandle
 from prefect.settings import get_current_settings
@@ -14,6 +16,24 @@ from prefect.workers.process import ProcessJobConfiguration
 
 from blocks.settings import CHECKOUT
 from deployments.worker.processes import Zygote
+
+
+class ForkJob(ProcessJobConfiguration):
+    """Prefect's configuration of a process, with what the run would otherwise ask Prefect for: where its flow is."""
+
+    def prepare_for_flow_run(
+        self,
+        flow_run: FlowRun,
+        deployment: DeploymentResponse | None = None,
+        flow: Flow | None = None,
+        work_pool: WorkPool | None = None,
+        worker_name: str | None = None,
+        worker_id: UUID | None = None,
+    ) -> None:
+        """A deployment by module path, as ours are, has nothing to fetch before its flow can be imported."""
+        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, worker_name, worker_id)
+        if deployment and deployment.entrypoint and ":" not in deployment.entrypoint and not deployment.pull_steps:
+            self.env["PREFECT__FLOW_ENTRYPOINT"] = deployment.entrypoint
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
 from deployments.worker.processes import RunProcess, Zygote, find_process, reap_orphans
-from deployments.worker.starter import ForkStarter, NoHooks, build_environment
+from deployments.worker.starter import ForkJob, ForkStarter, NoHooks, build_environment
 
 #: What Prefect calls a run that waits for a worker: a new one, and one that a person lets run again.
 DUE = ["prefect.flow-run.Scheduled", "prefect.flow-run.AwaitingRetry"]
@@ -45,7 +45,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     """Serves the work pools of Prefect's process worker. A run's infrastructure id is `HOST:PID`."""
 
     type = "process"
-    job_configuration = ProcessJobConfiguration
+    job_configuration = ForkJob
     job_configuration_variables = ProcessVariables
 
     @classmethod
@@ -127,6 +127,12 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             return await super()._propose_pending_state(flow_run)
         finally:
             self._proposed.add(flow_run.id)
+
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Left out: a run is forked within milliseconds, and each state costs the server more than the fork."""
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """Left out: they name this worker and its pool, which stand in the run already."""
 
     def _reap_orphans(self) -> None:
         processes = self._executors.process_manager

@@ -114,6 +114,19 @@ def test_a_pool_limit_is_kept(yard: WorkerYard) -> None:
         begun[0].wait_for_status(RunStatus.SUCCEEDED)
 
 
+def test_a_full_queue_holds_no_other_one_up(yard: WorkerYard) -> None:
+    """As many as the queue's limit run and the next waits; housekeeping, in another queue, begins at once."""
+    yard.ask("PATCH", f"/work_pools/{yard.pool}/queues/default", {"concurrency_limit": 1})
+    yard.ask("POST", f"/work_pools/{yard.pool}/queues/", {"name": "housekeeping"})
+    first, second = yard.run(), yard.queue()
+    yard.ask("PATCH", f"/deployments/{yard.deployment_id}", {"work_queue_name": "housekeeping"})
+    housekeeping = yard.run()
+    assert not (second.folder / "began").exists()
+    for trial in (housekeeping, first, second):
+        trial.end()
+        trial.wait_for_status(RunStatus.SUCCEEDED)
+
+
 def test_a_restart_of_prefect_is_survived(yard: WorkerYard, stack: LocalStack) -> None:
     """The run goes on, the next one starts, and both can still be cancelled; the health page tells meanwhile."""
     yard.stop()

@@ -18,6 +18,8 @@ from deployments.worker.worker import WarmWorker
 #: Private methods and functions with the parameters that we give them or that we take.
 CALLED: list[tuple[Callable[..., Any], list[str]]] = [
     (BaseWorker._propose_pending_state, ["self", "flow_run"]),
+    (BaseWorker._propose_submitting_state, ["self", "flow_run"]),
+    (BaseWorker._give_worker_labels_to_flow_run, ["self", "flow_run_id"]),
     (BaseWorker._propose_crashed_state, ["self", "flow_run", "message"]),
     (BaseWorker._mark_flow_run_as_cancelled, ["self", "flow_run", "state_updates"]),
     (BaseWorker.get_and_submit_flow_runs, ["self"]),
@@ -48,6 +50,7 @@ VARIABLES = [
     "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS",
     "PREFECT__CONTROL_PORT",
     "PREFECT__CONTROL_TOKEN",
+    "PREFECT__FLOW_ENTRYPOINT",
 ]
 
 
@@ -71,6 +74,6 @@ def test_a_run_gets_the_variables_of_prefects_own_starter() -> None:
 def test_it_serves_the_pools_of_prefects_process_worker() -> None:
     """The same type, job variables and form; Prefect's own worker is still found under that type."""
     assert WarmWorker.type == ProcessWorker.type
-    assert WarmWorker.job_configuration is ProcessJobConfiguration
+    assert WarmWorker.job_configuration.json_template() == ProcessJobConfiguration.json_template()
     assert WarmWorker.job_configuration_variables is ProcessVariables
     assert BaseWorker.get_worker_class_from_type("process") is ProcessWorker
