@@ -77,7 +77,7 @@ def database_url(
 
 
 def _build_prefect_client(settings: Settings, credentials: Credentials) -> dict[str, str]:
-    """No client asks the server for its version, which is of the same lock file, or for a token that it does not use."""
+    """No client asks for the server's version, which is of the same lock file, or for a token that it does not use."""
     password = {"PREFECT_API_AUTH_STRING": credentials.prefect_auth} if settings.prefect_has_password else {}
     return password | {
         "PREFECT_API_URL": settings.prefect_api_url,
