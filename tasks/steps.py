@@ -50,8 +50,10 @@ def perform(run: Run, step: Step) -> None:
 
 
 def unwind(run: Run) -> None:
-    """Undo what a run began and brought for itself, last first."""
+    """Undo what a run began and brought for itself, last first. A step whose end was not recorded was interrupted."""
     for step in reversed(ledger().read_steps(run.run_id)):
+        if step.outcome == "begun":
+            ledger().finish_step(step.step_id, "interrupted", {})
         if step.undo and step.outcome != "undone":
             UNDOS[step.undo.name](run, **step.undo.arguments)
             ledger().finish_step(step.step_id, "undone", {})

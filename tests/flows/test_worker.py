@@ -117,7 +117,7 @@ def test_a_pool_limit_is_kept(yard: WorkerYard) -> None:
 def test_a_full_queue_holds_no_other_one_up(yard: WorkerYard) -> None:
     """As many as the queue's limit run and the next waits; housekeeping, in another queue, begins at once."""
     yard.ask("PATCH", f"/work_pools/{yard.pool}/queues/default", {"concurrency_limit": 1})
-    yard.ask("POST", f"/work_pools/{yard.pool}/queues/", {"name": "housekeeping"})
+    yard.ask("POST", f"/work_pools/{yard.pool}/queues", {"name": "housekeeping"})
     first, second = yard.run(), yard.queue()
     yard.ask("PATCH", f"/deployments/{yard.deployment_id}", {"work_queue_name": "housekeeping"})
     housekeeping = yard.run()
