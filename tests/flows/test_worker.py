@@ -119,7 +119,8 @@ def test_a_full_queue_holds_no_other_one_up(yard: WorkerYard) -> None:
     yard.ask("PATCH", f"/work_pools/{yard.pool}/queues/default", {"concurrency_limit": 1})
     yard.ask("POST", f"/work_pools/{yard.pool}/queues", {"name": "housekeeping"})
     first, second = yard.run(), yard.queue()
-    yard.ask("PATCH", f"/deployments/{yard.deployment_id}", {"work_queue_name": "housekeeping"})
+    queue = {"work_pool_name": yard.pool, "work_queue_name": "housekeeping"}
+    yard.ask("PATCH", f"/deployments/{yard.deployment_id}", queue)
     housekeeping = yard.run()
     assert not (second.folder / "began").exists()
     for trial in (housekeeping, first, second):
