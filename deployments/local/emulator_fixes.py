@@ -14,6 +14,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.eks import models as eks
+from moto.eks import urls as eks_urls
 from moto.eks.responses import EKSResponse
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.rds.models import DBInstance, RDSBackend
@@ -34,6 +35,7 @@ def apply_fixes() -> None:
         keep_replication_rules,
         answer_redrive_policies_as_put,
         remember_eks_choices,
+        move_node_groups_to_new_templates,
         leave_node_groups_without_ssh,
         keep_template_tags_out_of_instances,
         remove_interfaces_of_nat_gateways,
@@ -165,6 +167,34 @@ def remember_eks_choices() -> None:
 
     EKSResponse.create_cluster = create_cluster_with_access
     EKSResponse.create_nodegroup = create_nodegroup_with_updates
+
+
+def move_node_groups_to_new_templates() -> None:
+    """Mend eks:UpdateNodegroupVersion and DescribeUpdate: moto knows neither, and a resize changes the template.
+
+    As all of moto's changes, the update has succeeded when it is answered.
+    """
+    group = "{0}/clusters/(?P<name>[^/]+)/node-groups/(?P<nodegroupName>[^/]+)"
+    eks_urls.url_paths[f"{group}/update-version$"] = eks_urls.response.dispatch
+    eks_urls.url_paths["{0}/clusters/(?P<name>[^/]+)/updates/(?P<updateId>[^/]+)$"] = eks_urls.response.dispatch
+
+    def update_nodegroup_version(self: EKSResponse) -> ActionResult:
+        names = self._get_param("name"), self._get_param("nodegroupName")
+        nodegroup = self.eks_backend.describe_nodegroup(*names)
+        nodegroup.launch_template = {**(nodegroup.launch_template or {}), **(self._get_param("launchTemplate") or {})}
+        nodegroup.version = self._get_param("version") or nodegroup.version
+        nodegroup.release_version = self._get_param("releaseVersion") or nodegroup.release_version
+        return _answer_update(secrets.token_hex(16), "VersionUpdate")
+
+    def describe_update(self: EKSResponse) -> ActionResult:
+        return _answer_update(self._get_param("updateId"), "ConfigUpdate")
+
+    EKSResponse.update_nodegroup_version = update_nodegroup_version
+    EKSResponse.describe_update = describe_update
+
+
+def _answer_update(update_id: str, kind: str) -> ActionResult:
+    return ActionResult({"update": {"id": update_id, "status": "Successful", "type": kind, "params": [], "errors": []}})
 
 
 def leave_node_groups_without_ssh() -> None:
