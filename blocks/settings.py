@@ -211,6 +211,24 @@ class Settings(BaseSettings):
             "environment from other changes."
         ),
     )
+    failover_detection_ms: int = Field(
+        default=100,
+        ge=20,
+        le=60_000,
+        description=(
+            "Milliseconds. How long the primary must have been silent in a drill before it counts as lost; it is part "
+            "of the outage that the drill reports. Longer than a hiccup that nobody would fail over for."
+        ),
+    )
+    probe_pause_ms: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description=(
+            "Milliseconds. Between two rows of a drill's probe: the resolution of what it measures, against the load "
+            "that it puts on the database."
+        ),
+    )
     log_size_mib: int = Field(
         default=10,
         gt=0,

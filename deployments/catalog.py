@@ -52,6 +52,22 @@ DEPLOYMENTS = (
         schedule=Cron("0 * * * *"),
     ),
     Deployed(
+        name="drill",
+        entrypoint="flows.drill.drill_recovery",
+        description="Rehearse the recovery of an environment, and measure it. Scheduled as its file says.",
+    ),
+    Deployed(
+        name="failover",
+        entrypoint="flows.drill.fail_over",
+        description="Fail an environment over to its standby, for real. Give its name and the reason.",
+    ),
+    Deployed(
+        name="evaluate",
+        entrypoint="flows.drill.evaluate_recovery",
+        description="Look whether every recovery plan would work now, and keep the schedules of drills.",
+        schedule=Cron("*/30 * * * *"),
+    ),
+    Deployed(
         name="bootstrap",
         entrypoint="flows.account.bootstrap_account",
         description="Make what an account needs before its first environment: buckets, key, role. Give its name.",

@@ -131,6 +131,6 @@ def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed:
     """What a failed run leaves of its environment; None where it changed nothing that was there before."""
     if operation == Operation.PLAN:
         return None
-    if was_ready:
+    if was_ready or operation in (Operation.DRILL, Operation.FAILOVER):
         return EnvironmentStatus.DEGRADED if may_have_changed else None
     return EnvironmentStatus.FAILED

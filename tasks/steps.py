@@ -4,11 +4,13 @@
 run began in reverse. Undo is idempotent, so a second unwind, by another process, does no harm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from blocks.ledger import StepRow
+from domain.status import Operation
 from domain.step import Step
-from tasks import approval, aws, modules, report, terraform
+from tasks import approval, aws, drill, drill_report, modules, pair_order, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -28,13 +30,39 @@ STEPS: dict[str, Effect] = {
     "destroy_infrastructure": terraform.destroy_infrastructure,
     "verify_removal": aws.verify_removal,
     "publish_removal_report": report.publish_removal_report,
+    "start_probe": drill.start_probe,
+    "stop_primary": drill.stop_primary,
+    "break_primary": drill.break_primary,
+    "fence_primary": drill.fence_primary,
+    "promote_standby": drill.promote_standby,
+    "switch_name": drill.switch_name,
+    "verify_writes": drill.verify_writes,
+    "rejoin_standby": pair_order.rejoin_standby,
+    "measure_loss": drill.measure_loss,
+    "compare_sides": drill.compare_sides,
+    "publish_drill_report": drill_report.publish_drill_report,
+    "publish_failover_report": drill_report.publish_failover_report,
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
-CHANGING_STEPS = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
+CHANGING_STEPS = frozenset(
+    {"apply_infrastructure", "empty_media", "destroy_infrastructure", "stop_primary", "break_primary"}
+)
+#: A failover has no way back from its first step on; in a drill that step is undone with the one before it.
+FAILOVER_STEPS = frozenset({"fence_primary"})
 
 #: Every inverse that a step may name.
-UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan}
+UNDOS: dict[str, Effect] = {
+    "delete_plan": aws.delete_plan,
+    "stop_probe": drill.stop_probe,
+    "restore_pair": pair_order.restore_pair,
+}
+
+
+def may_have_changed(operation: Operation, steps: Iterable[StepRow]) -> bool:
+    """Whether a run may have left something else than it found; what is undone left nothing."""
+    changing = CHANGING_STEPS | (FAILOVER_STEPS if operation == Operation.FAILOVER else frozenset())
+    return bool({step.name for step in steps if step.outcome != "undone"} & changing)
 
 
 def perform(run: Run, step: Step) -> None:
