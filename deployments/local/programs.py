@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.postgres.cluster import ServerFolder
 from blocks.settings import CHECKOUT, Settings
 from deployments.local.credentials import Credentials
-from deployments.local.database_folder import DatabaseFolder
 from deployments.local.environment import (
     MARK,
     build_environment,
@@ -42,7 +42,7 @@ class Program:
     stop_signal: str = "TERM"
 
 
-def list_programs(settings: Settings, credentials: Credentials, database: DatabaseFolder) -> list[Program]:
+def list_programs(settings: Settings, credentials: Credentials, database: ServerFolder) -> list[Program]:
     """All servers in the order of their start; they stop in the reverse order."""
     shared = build_environment(settings, credentials, os.environ)
     flows = build_flow_environment(settings, credentials, os.environ)
@@ -56,14 +56,14 @@ def list_programs(settings: Settings, credentials: Credentials, database: Databa
     ]
 
 
-def _postgres(settings: Settings, database: DatabaseFolder) -> Program:
+def _postgres(settings: Settings, database: ServerFolder) -> Program:
     """Only TCP and only passwords; INT makes PostgreSQL end its sessions instead of waiting for them."""
     options = {"listen_addresses": settings.host, "port": settings.postgres_port, "unix_socket_directories": ""}
     options |= {"max_connections": 200, "log_min_messages": "warning"}
     arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
     return Program(
         name="postgres",
-        command=(str(database.programs / "postgres"), "-D", str(database.cluster), *arguments),
+        command=(str(database.programs / "postgres"), "-D", str(database.data), *arguments),
         environment={},
         port=settings.postgres_port,
         port_setting="TERRARIUM_POSTGRES_PORT",
