@@ -76,14 +76,17 @@ def list_leftovers(spec: EnvironmentSpec) -> tuple[Leftover, ...]:
 
 
 def _leftovers(spec: EnvironmentSpec) -> Iterator[Leftover]:
+    if spec.data.has_pair:
+        what = "the WAL archive of its database pair, in the account's vault bucket"
+        yield Leftover(what=what, stays="until the vault's retention ends")
     if spec.cloud != "aws":
         return
     if spec.data.media and spec.protection.keep_media:
         yield Leftover(what="media, copied to the account's vault bucket", stays="until the vault's retention ends")
-    if spec.data.database and spec.protection.final_snapshot:
+    if spec.data.database and not spec.data.has_pair and spec.protection.final_snapshot:
         yield Leftover(what="a final snapshot of the database", stays="until a person deletes it")
     yield Leftover(what="its encryption keys", stays="pending deletion, for the waiting period that AWS asks for")
-    if spec.secrets or spec.data.database:
+    if spec.secrets or (spec.data.database and not spec.data.has_pair):
         yield Leftover(what="its secrets", stays="pending deletion, for their recovery window")
 
 
