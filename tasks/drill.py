@@ -20,7 +20,8 @@ from blocks.postgres.nodes import fence_node, stop_node
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.probe import TABLE, Probe, read_time
 from blocks.postgres.recovery import check_shut_down
-from blocks.postgres.replication import checkpoint, promote, read_node, wait_for_replay
+from blocks.postgres.relays import lead_gateway
+from blocks.postgres.replication import checkpoint, prepare_primary, promote, read_node, wait_for_replay
 from blocks.postgres.session import connect
 from blocks.relay import cut_relay, mend_relay
 from blocks.settings import read_settings
@@ -28,8 +29,8 @@ from domain.drill import Fault
 from domain.errors import PermanentError
 from domain.pair import Node
 from domain.probe_log import count_loss, find_outage
-from tasks.pair import find_pair
-from tasks.pair_order import CATCH_UP_SECONDS, lead_name
+from tasks.known_pair import find_pair
+from tasks.pair_order import CATCH_UP_SECONDS
 from tasks.retry import REPEATABLE
 from tasks.run import Run
 
@@ -115,9 +116,10 @@ def promote_standby(run: Run, node: Node) -> dict[str, Any]:
 def switch_name(run: Run, node: Node) -> dict[str, Any]:
     """Lead the environment's database name to the new primary; connections to the old one are broken off."""
     pair = find_pair(run.environment)
-    lead_name(pair, node)
+    lead_gateway(pair, node)
     switched_at = read_time()
     mend_relay(pair.control("gateway"))  # one that a drill cut; whoever waited in it is led to the new primary
+    prepare_primary(pair, node)
     return {"switched_at": switched_at}
 
 

@@ -11,8 +11,8 @@ from domain.approval import Approval
 from domain.drill import Fault, Mode, find_approval, name_drill
 from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill, render_failover
 from domain.readiness import decide_readiness
+from tasks.known_pair import find_pair
 from tasks.ledger import ledger
-from tasks.pair import find_pair
 from tasks.readiness import observe_recovery
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock

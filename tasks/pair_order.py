@@ -14,13 +14,14 @@ from blocks.postgres.nodes import (
 )
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.recovery import restart_primary
+from blocks.postgres.relays import lead_gateway
 from blocks.postgres.replication import prepare_primary, promote, read_state, wait_for_replay
-from blocks.relay import mend_relay, switch_route
+from blocks.relay import mend_relay
 from domain.errors import TemporaryError
 from domain.pair import Node, other
 from domain.pair_order import decide_order
+from tasks.known_pair import find_pair
 from tasks.ledger import ledger
-from tasks.pair import find_pair
 from tasks.retry import REPEATABLE
 from tasks.run import Run
 
@@ -49,7 +50,7 @@ def restore_pair(run: Run, primary: Node) -> dict[str, Any]:
     elif order.act == "promote":
         promote(pair, order.primary)
     unfence_server(pair.stack, pair.name(order.primary))
-    lead_name(pair, order.primary)
+    lead_gateway(pair, order.primary)
     rejoins = order.rejoins or not _catches_up(pair, order.primary)
     if rejoins:
         rejoin(pair, standby)
@@ -77,11 +78,6 @@ def rejoin(pair: Pair, node: Node) -> bool:
     return_node(pair, node)
     wait_for_replay(pair, other(node), CATCH_UP_SECONDS)
     return is_rebuilt
-
-
-def lead_name(pair: Pair, node: Node) -> None:
-    """Lead the environment's database name to a server."""
-    switch_route(pair.control("gateway"), "gateway", pair.record.ports.of(node))
 
 
 def _catches_up(pair: Pair, primary: Node) -> bool:

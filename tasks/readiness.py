@@ -21,8 +21,8 @@ from domain.pair import Node, PairState, other
 from domain.readiness import STALE_SECONDS, Finding, Recoverability, Side, decide_readiness
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
+from tasks.known_pair import find_own_pair
 from tasks.ledger import ledger
-from tasks.pair import find_own_pair
 from tasks.retry import REPEATABLE
 from tasks.run import read_clock
 

@@ -26,6 +26,7 @@ from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
 from flows.account import bootstrap_account
+from flows.drill import drill_recovery, evaluate_recovery, fail_over
 from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
 from flows.sweep import sweep_runs
@@ -101,6 +102,9 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "sweep": ("sweep_runs/sweep", sweep_runs),
     "anchor": ("anchor_evidence/anchor", anchor_evidence),
     "bootstrap": ("bootstrap_account/bootstrap", bootstrap_account),
+    "drill": ("drill_recovery/drill", drill_recovery),
+    "failover": ("fail_over/failover", fail_over),
+    "evaluate": ("evaluate_recovery/evaluate", evaluate_recovery),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

@@ -5,6 +5,7 @@ and logs when each was acknowledged; it prints the longest time without an ackno
 the drill's log and counts at the server what is missing and what is in doubt.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -25,7 +26,7 @@ def watch(log: str) -> dict[str, object]:
         while not ended.is_set():
             try:
                 with psycopg.connect("", autocommit=True, connect_timeout=2) as session:
-                    session.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (who text, number bigint)")  # noqa: S608
+                    session.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (who text, number bigint)")
                     while not ended.is_set():
                         number += 1
                         began = time.time()
@@ -36,7 +37,7 @@ def watch(log: str) -> dict[str, object]:
                         time.sleep(0.005)
             except psycopg.Error:
                 time.sleep(0.005)
-    gaps = [(later - earlier, earlier) for earlier, later in zip(acknowledged, acknowledged[1:], strict=False)]
+    gaps = [(later - earlier, earlier) for earlier, later in itertools.pairwise(acknowledged)]
     longest, began_at = max(gaps, default=(None, None))
     trip = sorted(trips)[len(trips) // 2] if trips else None
     return {"gap_seconds": longest, "gap_began_at": began_at, "rows": len(acknowledged), "trip_seconds": trip}
@@ -57,7 +58,7 @@ def recount(log: str, run_id: str) -> dict[str, object]:
     return {
         "rpo_rows": len(set(told) - there),
         "in_doubt_rows": len(sent - set(told)),
-        "rto_seconds": max(later - earlier for earlier, later in zip(times, times[1:], strict=False)),
+        "rto_seconds": max(later - earlier for earlier, later in itertools.pairwise(times)),
     }
 
 

@@ -169,8 +169,8 @@ def test_a_failover_that_may_lose_something_asks() -> None:
     assert decide_fail_over(make_spec(), lost, accepts_loss=True).old_primary == "a"
     safe = lost.model_copy(update={"is_synchronous": True})
     assert decide_fail_over(make_spec(), safe, accepts_loss=False).old_primary == "a"
+    cut = PAIR.model_copy(update={"lag_bytes": 10, "is_streaming": False})
     with pytest.raises(RefusedError, match="10 bytes of WAL"):
-        cut = PAIR.model_copy(update={"lag_bytes": 10, "is_streaming": False})
         decide_fail_over(make_spec(), cut, accepts_loss=False)
 
 
