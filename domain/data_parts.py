@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from domain.declared import BrokenRule, Declared, quote, refuse
 from domain.quantity import Mebibytes
 
-
 #: What only one provider of a database knows.
 RDS_KEYS = ("has_replica", "is_multi_zone", "backup_retention_days")
 PAIR_KEYS = ("is_synchronous", "link_delay_ms", "example_rows")
