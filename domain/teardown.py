@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from domain.errors import RefusedError
+from domain.pair_plan import delete_pair_step
 from domain.spec import EnvironmentSpec
 from domain.step import Step
 
@@ -65,6 +66,8 @@ def _steps(spec: EnvironmentSpec) -> Iterator[Step]:
     if spec.data.media and spec.protection.keep_media:
         yield Step(name="copy_media_to_vault", no_undo=KEEPS_COPIES)
         yield Step(name="empty_media", no_undo=REMOVES)
+    if spec.data.has_pair:
+        yield delete_pair_step()
     yield Step(name="destroy_infrastructure", no_undo=REMOVES)
     yield Step(name="verify_removal", no_undo=READS_ONLY)
     yield Step(name="publish_removal_report", no_undo="A report of what happened stays true after a failure.")

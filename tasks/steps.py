@@ -10,7 +10,7 @@ from typing import Any
 from blocks.ledger import StepRow
 from domain.status import Operation
 from domain.step import Step
-from tasks import approval, aws, drill, drill_report, modules, pair_order, report, terraform
+from tasks import approval, aws, drill, drill_report, modules, pair, pair_order, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -24,9 +24,13 @@ STEPS: dict[str, Effect] = {
     "pin_modules": modules.pin_modules,
     "apply_infrastructure": terraform.apply_infrastructure,
     "verify_infrastructure": aws.verify_infrastructure,
+    "create_pair": pair.create_pair,
+    "fill_pair": pair.fill_pair,
+    "verify_pair": pair.verify_pair,
     "publish_report": report.publish_report,
     "copy_media_to_vault": aws.copy_media_to_vault,
     "empty_media": aws.empty_media,
+    "delete_pair": pair.delete_pair,
     "destroy_infrastructure": terraform.destroy_infrastructure,
     "verify_removal": aws.verify_removal,
     "publish_removal_report": report.publish_removal_report,
@@ -46,7 +50,10 @@ STEPS: dict[str, Effect] = {
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
 CHANGING_STEPS = frozenset(
-    {"apply_infrastructure", "empty_media", "destroy_infrastructure", "stop_primary", "break_primary"}
+    {
+        *("apply_infrastructure", "empty_media", "delete_pair", "destroy_infrastructure"),
+        *("stop_primary", "break_primary"),
+    }
 )
 #: A failover has no way back from its first step on; in a drill that step is undone with the one before it.
 FAILOVER_STEPS = frozenset({"fence_primary"})
@@ -54,6 +61,7 @@ FAILOVER_STEPS = frozenset({"fence_primary"})
 #: Every inverse that a step may name.
 UNDOS: dict[str, Effect] = {
     "delete_plan": aws.delete_plan,
+    "delete_unready_pair": pair.delete_unready_pair,
     "stop_probe": drill.stop_probe,
     "restore_pair": pair_order.restore_pair,
 }

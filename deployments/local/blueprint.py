@@ -44,6 +44,8 @@ def draw_blueprint(settings: Settings) -> Blueprint:
     credentials = create_credentials(layout)
     postgres = find_postgres_binaries(settings.postgres_bin_dir)
     database = create_database_folder(settings.state_dir, postgres, choose_account())
+    # What flows start PostgreSQL's servers with has to be within reach of their account too.
+    settings = settings.model_copy(update={"postgres_bin_dir": database.programs})
     programs = list_programs(settings, credentials, database)
     stack = _describe_stack(settings, credentials, database, programs)
     return Blueprint(settings, layout, credentials, database, programs, stack)

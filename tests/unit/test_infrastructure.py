@@ -56,7 +56,7 @@ def test_sandbox_has_neither_network_nor_database() -> None:
 
 
 def test_dev_has_every_part_but_replicas_and_a_cluster() -> None:
-    """Dev has the parts that developers use, once each; its database is a pair of servers, which Terraform leaves out."""
+    """Dev has the parts that developers use, once each; its database is a pair, which Terraform leaves out."""
     dev = inputs("dev")
     assert {key for key, value in dev.items() if value is None} == {"cluster", "dns", "database"}
     assert shipped("dev").data.has_pair

@@ -1,0 +1,35 @@
+"""The WAL archive of a pair: an uploader that the supervisor keeps, and where in the vault it writes."""
+
+import sys
+
+from blocks.aws import AwsAccount
+from blocks.kept_servers import KeptServer, keep_server, start_server
+from blocks.postgres.account import write_owned
+from blocks.postgres.pair_files import Pair
+from blocks.wal_archive import ArchivePlace, name_prefix
+
+
+def keep_archive(pair: Pair, account: AwsAccount) -> str:
+    """The uploader, running, for an account; the prefix in its vault bucket. Again: for the account as it is now."""
+    folder = pair.folder / "archive"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    place = ArchivePlace(
+        spool=pair.spool,
+        bucket=account.vault_bucket,
+        prefix=name_prefix(pair.environment, pair.record.system_identifier),
+        region=account.region,
+        endpoint_url=account.endpoint_url,
+        role_arn=account.role_arn,
+        encryption=account.encryption,
+    )
+    write_owned(folder / "place.json", place.model_dump_json(indent=2) + "\n", None)
+    server = KeptServer(
+        name=pair.name("archive"),
+        owner=pair.environment,
+        order=12,
+        command=(sys.executable, "-I", "-m", "deployments.local.archive", str(folder / "place.json")),
+        directory=folder,
+    )
+    keep_server(pair.stack, server)
+    start_server(pair.stack, server.name)
+    return place.prefix
