@@ -50,13 +50,11 @@ STEPS: dict[str, Effect] = {
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
 CHANGING_STEPS = frozenset(
-    {
-        *("apply_infrastructure", "empty_media", "delete_pair", "destroy_infrastructure"),
-        *("stop_primary", "break_primary"),
-    }
+    {"apply_infrastructure", "create_pair", "empty_media", "delete_pair", "destroy_infrastructure"}
 )
-#: A failover has no way back from its first step on; in a drill that step is undone with the one before it.
-FAILOVER_STEPS = frozenset({"fence_primary"})
+#: The first touch of a pair by a drill, whose undo puts the whole pair in order; and by a failover, which has none.
+TOUCHING_STEPS = frozenset({"stop_primary", "break_primary"})
+FAILOVER_STEPS = frozenset({"stop_primary", "fence_primary"})
 
 #: Every inverse that a step may name.
 UNDOS: dict[str, Effect] = {
@@ -68,9 +66,12 @@ UNDOS: dict[str, Effect] = {
 
 
 def may_have_changed(operation: Operation, steps: Iterable[StepRow]) -> bool:
-    """Whether a run may have left something else than it found; what is undone left nothing."""
-    changing = CHANGING_STEPS | (FAILOVER_STEPS if operation == Operation.FAILOVER else frozenset())
-    return bool({step.name for step in steps if step.outcome != "undone"} & changing)
+    """Whether a run may have left something else than it found; a drill that is undone left what it found."""
+    if operation == Operation.FAILOVER:
+        return any(step.name in FAILOVER_STEPS for step in steps)
+    return any(
+        step.name in CHANGING_STEPS or (step.name in TOUCHING_STEPS and step.outcome != "undone") for step in steps
+    )
 
 
 def perform(run: Run, step: Step) -> None:

@@ -46,22 +46,25 @@ def run_patroni_drills(programs: Programs, folder: Path, drills: int) -> list[fl
     cluster = Cluster(programs, Path(f"/var/tmp/patroni-{os.getpid()}"))  # its account reaches no folder of pytest's
     try:
         cluster.start()
-        outages = []
-        for number in range(drills):
-            observer = Observer(cluster.variables, folder / f"peer-{number}")
-            try:
-                observer.wait()
-                lost = cluster.lose_leader()
-                count = len(observer.read())
-                wait_for("the client writes again", lambda: len(observer.read()) > count + 50, READY_SECONDS)
-                outages.append(float(observer.stop()["gap_seconds"]))
-            finally:
-                observer.kill()
-            cluster.start_node(lost)
-            cluster.wait_until_whole()
-        return outages
+        return [_lose_host(cluster, folder / f"peer-{number}") for number in range(drills)]
     finally:
         cluster.remove()
+
+
+def _lose_host(cluster: "Cluster", log: Path) -> float:
+    """The client's outage; the lost node is back afterwards."""
+    observer = Observer(cluster.variables, log)
+    try:
+        observer.wait()
+        lost = cluster.lose_leader()
+        count = len(observer.read())
+        wait_for("the client writes again", lambda: len(observer.read()) > count + 50, READY_SECONDS)
+        outage = float(observer.stop()["gap_seconds"])
+    finally:
+        observer.kill()
+    cluster.start_node(lost)
+    cluster.wait_until_whole()
+    return outage
 
 
 @dataclass
@@ -86,8 +89,9 @@ class Cluster:
         urls = (f"http://127.0.0.1:{self._ports['etcd']}", f"http://127.0.0.1:{self._ports['peer']}")
         self._start(
             "etcd",
-            [self.programs.etcd, "--data-dir", str(self.folder / "etcd" / "data"), "--listen-client-urls", urls[0],
-             "--advertise-client-urls", urls[0], "--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1],
+            [self.programs.etcd, "--data-dir", str(self.folder / "etcd" / "data"),
+             "--listen-client-urls", urls[0], "--advertise-client-urls", urls[0],
+             "--listen-peer-urls", urls[1], "--initial-advertise-peer-urls", urls[1],
              "--initial-cluster", f"default={urls[1]}"],
         )  # fmt: skip
         wait_for("etcd answers", lambda: _ask(f"{urls[0]}/health"), 30)

@@ -39,9 +39,9 @@ def page() -> Iterator[Page]:
     """The page, written when all of it held."""
     found = Page(
         "drill",
-        "Drills through the real flow on real PostgreSQL pairs. RTO is the longest time between two acknowledgements at "
-        "the client, RPO counts acknowledged rows that are gone. The detection time is `TERRARIUM_FAILOVER_DETECTION_MS`, "
-        "and part of the RTO. The observer is a process of its own with none of our code.",
+        "Drills through the real flow on real PostgreSQL pairs. RTO is the longest time between two acknowledgements "
+        "at the client, RPO counts acknowledged rows that are gone. The detection time is a setting "
+        "(`TERRARIUM_FAILOVER_DETECTION_MS`) and part of the RTO. The observer is a process with none of our code.",
     )
     yield found
     found.write()
@@ -116,7 +116,7 @@ def test_living_primaries(world: World, page: Page, tmp_path: Path, fault: str, 
             assert drilled.primary() == other(old)
     assert late == 0
     page.add(
-        f"{fault.replace('_', ' ')} primary, {'synchronous' if is_synchronous else 'asynchronous'}, a writer pinned to it",
+        f"{fault.replace('_', ' ')} primary, {'' if is_synchronous else 'a'}synchronous, a writer pinned to it",
         f"{drills} drills: 0 of {before} of its writes were acknowledged after the promotion had begun",
     )
 
