@@ -65,9 +65,12 @@ def read_position(primary: Session) -> str:
 
 
 def wait_for_replay(standby: Session, position: str, timeout_seconds: float) -> None:
-    """Wait until the standby has applied the WAL up to a position; TemporaryError where it does not in time."""
+    """Wait until the standby has applied the WAL up to a position; TemporaryError where it does not in time.
+
+    A server that recovers from nobody has nothing to wait for.
+    """
     deadline = time.monotonic() + timeout_seconds
-    while not _fetch(standby, "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", position)[0]:
+    while not _fetch(standby, "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn", position)[0]:
         if time.monotonic() > deadline:
             raise TemporaryError(
                 f"The standby has not applied the WAL up to {position} within {timeout_seconds:.0f} s.",
