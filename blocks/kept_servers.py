@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 from xmlrpc.client import Fault
 
-import psutil
 from pydantic import BaseModel, ConfigDict
 
+from blocks.process_folders import list_workers
 from blocks.relay import is_relay_healthy
 from blocks.supervisor import Part, Stack, is_postgres_healthy, open_supervisor
 from blocks.supervisor_config import render_section
@@ -98,9 +98,9 @@ def kill_server(stack: Stack, name: str) -> int:
     It goes by the folder that they work in, not by a process id or a group: PostgreSQL's backends are groups of their
     own, and outlive a killed postmaster for a moment. PermanentError where one cannot be proved dead.
     """
-    directory = read_kept_server(stack, name).directory
+    server = read_kept_server(stack, name)
     deadline, killed = time.monotonic() + KILL_SECONDS, set()
-    while pids := list_workers(directory):
+    while pids := list_workers(server.directory, Path(server.command[0]).name):
         if time.monotonic() > deadline:
             raise PermanentError(
                 f"{name} could not be proved dead: processes {', '.join(map(str, sorted(pids)))} are left.",
@@ -168,21 +168,6 @@ def is_server_healthy(stack: Stack, server: KeptServer) -> bool:
     if server.probe == "postgres":
         return is_postgres_healthy(stack.host, server.port)
     return server.probe != "relay" or (server.control is not None and is_relay_healthy(server.control))
-
-
-def list_workers(directory: Path) -> set[int]:
-    """The processes that work in a folder; one that is dead and not yet collected works nowhere."""
-    wanted, found = os.path.realpath(directory), set()
-    for pid in psutil.pids():
-        with suppress(OSError, psutil.Error):
-            if _read_folder(pid) == wanted and pid != os.getpid():
-                found.add(pid)
-    return found
-
-
-def _read_folder(pid: int) -> str:
-    """On Linux the link itself: psutil would read more of each process, and an outage waits for this."""
-    return os.readlink(f"/proc/{pid}/cwd") if os.path.isdir("/proc/self") else psutil.Process(pid).cwd()
 
 
 def _read_part(stack: Stack, server: KeptServer, row: dict[str, Any] | None) -> Part:

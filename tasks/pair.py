@@ -7,7 +7,7 @@ from typing import Any
 from prefect import get_run_logger, task
 
 from blocks.postgres import pair as pairs
-from blocks.postgres.archive import keep_archive
+from blocks.postgres.archive import is_archive_current, keep_archive
 from blocks.postgres.pair_files import Pair, open_pair, read_record
 from blocks.postgres.replication import read_primary, read_state, wait_for_replay
 from blocks.postgres.session import connect, translate_errors
@@ -32,13 +32,15 @@ def observe_pair(run: Run) -> ObservedPair:
     if stack is None or record is None:
         is_asked = read_wanted(run.spec) is not None
         return ObservedPair(hindrance="" if stack or not is_asked else _tell_hindrance(run))
-    return ObservedPair(record=record, state=observe_servers(run))
+    return observe_servers(run)
 
 
 @task(**REPEATABLE)
-def observe_servers(run: Run) -> Any:
+def observe_servers(run: Run) -> ObservedPair:
     """How both servers, the gateway and the link answer."""
-    return read_state(open_environments_pair(run))
+    pair = open_environments_pair(run)
+    is_archived = is_archive_current(pair, run.account)
+    return ObservedPair(record=pair.record, state=read_state(pair), is_archived=is_archived)
 
 
 @task(**REPEATABLE)

@@ -24,6 +24,7 @@ from deployments.local.revision import read_revision
 from deployments.local.vault_files import write_vault_files
 
 WORKER = "worker"
+EMULATOR = "emulator"
 VAULT = "vault"
 # The catalog's WORK_POOL, written again: importing the catalog imports Prefect, which reads its environment then.
 WORK_POOL = "terrarium"
@@ -78,9 +79,9 @@ def _postgres(settings: Settings, database: ServerFolder) -> Program:
 def _emulator(settings: Settings, environment: Mapping[str, str]) -> Program:
     address = ("--host", settings.host, "--port", str(settings.emulator_port))
     return Program(
-        name="emulator",
+        name=EMULATOR,
         command=(sys.executable, "-m", "deployments.local.emulator", *address),
-        environment={**environment, **read_revision("emulator")},
+        environment={**environment, **read_revision(EMULATOR)},
         port=settings.emulator_port,
         port_setting="TERRARIUM_EMULATOR_PORT",
     )

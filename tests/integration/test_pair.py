@@ -11,7 +11,6 @@ import pytest
 from blocks.kept_servers import (
     kill_server,
     list_kept,
-    list_workers,
     read_kept_parts,
     start_server,
     unfence_server,
@@ -22,6 +21,7 @@ from blocks.postgres.pair_files import Pair, open_pair, pair_folder
 from blocks.postgres.relays import cut_link, delay_link, lead_gateway, mend_link
 from blocks.postgres.replication import prepare_primary, promote, read_node, read_primary, read_state, wait_for_replay
 from blocks.postgres.session import connect
+from blocks.process_folders import list_workers
 from domain.errors import PermanentError, RefusedError, TemporaryError
 from domain.pair import Node, other
 from tests.pair_world import SPEC, PairWorld
