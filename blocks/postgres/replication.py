@@ -25,6 +25,7 @@ SELECT NOT pg_is_in_recovery(),
   current_setting('synchronous_standby_names')
 """
 PROMOTE_SECONDS = 60
+PROMOTE_POLL_SECONDS = 0.002
 POLL_SECONDS = 0.05
 
 
@@ -72,15 +73,19 @@ def read_primary(pair: Pair) -> Node:
 def promote(pair: Pair, node: Node) -> None:
     """Make a standby the primary, which takes writes when this returns. Who is it already stays it.
 
-    The other one has to be fenced before: this does not look.
+    The other one has to be fenced before: this does not look. PostgreSQL's own wait looks ten times a second, which is
+    outage; this one looks more often.
     """
+    deadline = time.monotonic() + PROMOTE_SECONDS
     with connect(pair, at=node, database="postgres") as session:
-        row = session.execute("SELECT NOT pg_is_in_recovery() OR pg_promote(true, %s)", (PROMOTE_SECONDS,)).fetchone()
-        if not (row and row[0]):
-            raise PermanentError(
-                f"{pair.environment}: server {node} was not promoted within {PROMOTE_SECONDS} s.",
-                f"Its log, {pair.stack.state_dir / 'logs' / pair.name(node)}.log, says what it waits for.",
-            )
+        session.execute("SELECT pg_is_in_recovery() AND pg_promote(false)")
+        while session.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
+            if time.monotonic() > deadline:
+                raise PermanentError(
+                    f"{pair.environment}: server {node} was not promoted within {PROMOTE_SECONDS} s.",
+                    f"Its log, {pair.stack.state_dir / 'logs' / pair.name(node)}.log, says what it waits for.",
+                )
+            time.sleep(PROMOTE_POLL_SECONDS)
 
 
 def prepare_primary(pair: Pair, node: Node, *, is_synchronous: bool = False) -> None:
