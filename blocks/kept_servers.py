@@ -90,6 +90,14 @@ def stop_server(stack: Stack, name: str) -> None:
     """Stop it in order; the supervisor kills what does not end in time. One that is unknown or stands is stopped."""
     with _supervisor(stack) as supervisor, suppress_fault(NOT_RUNNING, BAD_NAME):
         supervisor.stopProcess(name)
+    if _is_postgres(stack, name):  # one that had to be killed leaves children, and could not start beside them
+        kill_server(stack, name)
+
+
+def _is_postgres(stack: Stack, name: str) -> bool:
+    """Whether it is one of PostgreSQL's, which work in a folder of their own."""
+    path = _record(stack, name)
+    return path.exists() and read_kept_server(stack, name).probe == "postgres"
 
 
 def kill_server(stack: Stack, name: str) -> int:

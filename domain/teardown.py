@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from domain.errors import RefusedError
-from domain.pair_plan import delete_pair_step
+from domain.pair_plan import ObservedPair, delete_pair_step
 from domain.spec import EnvironmentSpec
 from domain.step import Step
 
@@ -38,10 +38,10 @@ class TeardownPlan(BaseModel):
     leftovers: tuple[Leftover, ...]
 
 
-def decide_teardown(spec: EnvironmentSpec) -> TeardownPlan:
+def decide_teardown(spec: EnvironmentSpec, pair: ObservedPair) -> TeardownPlan:
     """The steps that remove an environment; RefusedError where its protection forbids it."""
     refuse_protected(spec)
-    return TeardownPlan(steps=tuple(_steps(spec)), leftovers=list_leftovers(spec))
+    return TeardownPlan(steps=tuple(_steps(spec, pair)), leftovers=list_leftovers(spec))
 
 
 def refuse_protected(spec: EnvironmentSpec) -> None:
@@ -62,11 +62,11 @@ def refuse_newer_life(environment: str, run_id: str, asked_at: datetime | None, 
         )
 
 
-def _steps(spec: EnvironmentSpec) -> Iterator[Step]:
+def _steps(spec: EnvironmentSpec, pair: ObservedPair) -> Iterator[Step]:
     if spec.data.media and spec.protection.keep_media:
         yield Step(name="copy_media_to_vault", no_undo=KEEPS_COPIES)
         yield Step(name="empty_media", no_undo=REMOVES)
-    if spec.data.has_pair:
+    if spec.data.has_pair or pair.record:
         yield delete_pair_step()
     yield Step(name="destroy_infrastructure", no_undo=REMOVES)
     yield Step(name="verify_removal", no_undo=READS_ONLY)

@@ -8,8 +8,9 @@ import shlex
 from blocks.postgres.pair_files import Pair, standby_conninfo
 from domain.pair import Node
 
-#: Seconds that an archive command waits until the segment is in the vault: while it waits, no orderly stop ends.
-ARCHIVE_SECONDS = 10
+#: Seconds that an archive command waits until the segment is in the vault. While it waits no orderly stop ends, and
+#: PostgreSQL calls it three times before it gives up.
+ARCHIVE_SECONDS = 5
 #: After so many seconds what was written is archived, though the segment is not full.
 ARCHIVE_TIMEOUT_SECONDS = 300
 #: A standby that was away longer than this much WAL is made anew, so that it cannot fill the primary's disk.
