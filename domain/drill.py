@@ -2,7 +2,8 @@
 
 Order: nobody writes to the old primary any more, and that is proved, before the standby is promoted; the name is
 switched after the promotion; the old primary joins again only when it was fenced. From the first touch of the pair on,
-one undo puts it in order from any state: exactly one writable primary, the name on it, the other side behind it.
+one undo puts it in order from any state: exactly one writable primary, the name on it, the other side behind it. For a
+drill that is the way back while there is one, for a failover always the way forward.
 """
 
 import hashlib
@@ -24,7 +25,6 @@ Mode = Literal["graceful", "ungraceful"]
 Fault = Literal["killed", "cut_off", "frozen"]
 
 COVERED = "The undo of the step that touched the pair first puts it in order from any state."
-FORWARD_ONLY = "A real failover goes forward: running it again converges."
 READS_ONLY = "It changes nothing."
 KEPT_REPORT = "A report of what happened stays true after a failure."
 
@@ -104,24 +104,24 @@ def _read_sides(spec: EnvironmentSpec, observed: Recoverability) -> tuple[str, s
 
 def _drill_steps(old: str, new: str, mode: Mode, fault: Fault) -> Iterator[Step]:
     yield Step(name="start_probe", undo=Undo(name="stop_probe"))
-    put_in_order = Undo(name="restore_pair", arguments={"primary": old})
+    put_in_order = Undo(name="restore_pair", arguments={"primary": old, "goes_forward": False})
     if mode == "graceful":
         yield Step(name="stop_primary", arguments={"node": old, "standby": new}, undo=put_in_order)
     else:
         yield Step(name="break_primary", arguments={"node": old, "fault": fault}, undo=put_in_order)
-    yield from _takeover(old, new, COVERED)
+    yield Step(name="fence_primary", arguments={"node": old}, no_undo=COVERED)
+    yield from _takeover(old, new, is_rejoin_needed=True)
     yield Step(name="measure_loss", arguments={"node": new}, no_undo=READS_ONLY)
     yield Step(name="compare_sides", arguments={"primary": new, "standby": old}, no_undo=READS_ONLY)
     yield Step(name="publish_drill_report", arguments={"mode": mode, "fault": fault}, no_undo=KEPT_REPORT)
 
 
-def _takeover(old: str, new: str, no_undo: str) -> Iterator[Step]:
-    """What a drill rehearses and a failover runs. A primary that was stopped is fenced too: nobody starts it."""
-    yield Step(name="fence_primary", arguments={"node": old}, no_undo=no_undo)
-    yield Step(name="promote_standby", arguments={"node": new}, no_undo=no_undo)
-    yield Step(name="switch_name", arguments={"node": new}, no_undo=no_undo)
+def _takeover(old: str, new: str, *, is_rejoin_needed: bool) -> Iterator[Step]:
+    """What a drill rehearses and a failover runs. A real disaster may leave nothing that could join again."""
+    yield Step(name="promote_standby", arguments={"node": new}, no_undo=COVERED)
+    yield Step(name="switch_name", arguments={"node": new}, no_undo=COVERED)
     yield Step(name="verify_writes", arguments={"node": new}, no_undo=READS_ONLY)
-    yield Step(name="rejoin_standby", arguments={"node": old}, no_undo=no_undo)
+    yield Step(name="rejoin_standby", arguments={"node": old, "is_needed": is_rejoin_needed}, no_undo=COVERED)
 
 
 class ExpectedLoss(BaseModel):
@@ -169,10 +169,19 @@ def decide_fail_over(spec: EnvironmentSpec, observed: Recoverability, *, accepts
             f"A failover of {spec.name} may lose writes: {loss.told}.",
             f"If that is worth it: `terrarium failover {spec.name} --accept-loss --reason …`.",
         )
-    in_order = Step(name="stop_primary", arguments={"node": old, "standby": standby.name}, no_undo=FORWARD_ONLY)
     steps = (
-        *((in_order,) if can_stop_in_order(observed) else ()),
-        *_takeover(old, standby.name, FORWARD_ONLY),
+        *_take_out(old, standby.name, is_in_order=can_stop_in_order(observed)),
+        *_takeover(old, standby.name, is_rejoin_needed=False),
         Step(name="publish_failover_report", arguments={"expected_loss": loss.told}, no_undo=KEPT_REPORT),
     )
     return DrillPlan(old_primary=old, new_primary=standby.name, steps=steps)
+
+
+def _take_out(old: str, new: str, *, is_in_order: bool) -> Iterator[Step]:
+    """No more writes on the old primary. What finishes a failover that was interrupted stands at its first step."""
+    finish = Undo(name="restore_pair", arguments={"primary": old, "goes_forward": True})
+    if not is_in_order:
+        yield Step(name="fence_primary", arguments={"node": old}, undo=finish)
+        return
+    yield Step(name="stop_primary", arguments={"node": old, "standby": new}, undo=finish)
+    yield Step(name="fence_primary", arguments={"node": old}, no_undo=COVERED)

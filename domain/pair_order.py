@@ -20,8 +20,8 @@ class PairOrder(BaseModel):
     rejoins: bool
 
 
-def decide_order(state: PairState, before: Node, *, was_promoted: bool) -> PairOrder:
-    """The way to order. `before` was the primary; `was_promoted` says that the promotion of the other was begun.
+def decide_order(state: PairState, before: Node, *, goes_forward: bool) -> PairOrder:
+    """The way to order. `before` was the primary; `goes_forward`: where nobody takes writes, the other one shall.
 
     A promotion that was begun may still come true by itself, so from then on there is no way but forward. Of two
     primaries the one of the newer timeline was promoted: the other was to be fenced.
@@ -31,7 +31,7 @@ def decide_order(state: PairState, before: Node, *, was_promoted: bool) -> PairO
     if primaries:
         primary = primaries[-1].node
         return PairOrder(primary=primary, act="stays", rejoins=len(primaries) > 1 or not _follows(state, primary))
-    if was_promoted:
+    if goes_forward:
         return PairOrder(primary=after, act="promote", rejoins=True)
     return PairOrder(primary=before, act="restart", rejoins=state.of(after).is_primary is None)
 

@@ -92,9 +92,9 @@ def _decide_end(run: BegunRun) -> DeadRun:
 
 
 def _classify(run: BegunRun) -> EnvironmentStatus | None:
-    """A drill is unwound before its end is written, so it leaves what it found."""
+    """A drill or failover is unwound before its end is written, and then the pair is as it should be."""
     assert run.operation is not None
-    has_changed = run.may_have_changed and run.operation != Operation.DRILL
+    has_changed = run.may_have_changed and run.operation not in (Operation.DRILL, Operation.FAILOVER)
     return classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=has_changed)
 
 

@@ -17,7 +17,7 @@ from blocks.postgres.recovery import restart_primary
 from blocks.postgres.relays import lead_gateway
 from blocks.postgres.replication import prepare_primary, promote, read_state, wait_for_replay
 from blocks.relay import mend_relay
-from domain.errors import TemporaryError
+from domain.errors import TemporaryError, TerrariumError
 from domain.pair import Node, other
 from domain.pair_order import decide_order
 from tasks.known_pair import find_pair
@@ -32,16 +32,16 @@ RECONNECT_SECONDS = 10.0
 
 
 @task(**REPEATABLE)
-def restore_pair(run: Run, primary: Node) -> dict[str, Any]:
+def restore_pair(run: Run, primary: Node, goes_forward: bool) -> dict[str, Any]:
     """Put the pair in order from any state: one writable primary, the name on it, the other side behind it.
 
-    `primary` was it before the run. Twice is once.
+    `primary` was it before the run. A failover `goes_forward`, and then the other side may be lost. Twice is once.
     """
     pair = find_pair(run.environment)
     for relay in ("link", "gateway"):
         mend_relay(pair.control(relay))
     was_promoted = any(step.name == "promote_standby" for step in ledger().read_steps(run.run_id))
-    order = decide_order(read_state(pair), primary, was_promoted=was_promoted)
+    order = decide_order(read_state(pair), primary, goes_forward=goes_forward or was_promoted)
     standby = other(order.primary)
     if order.rejoins or order.act == "promote":
         fence_node(pair, standby, f"run {run.run_id} leaves {order.primary} as the primary")
@@ -51,22 +51,36 @@ def restore_pair(run: Run, primary: Node) -> dict[str, Any]:
         promote(pair, order.primary)
     unfence_server(pair.stack, pair.name(order.primary))
     lead_gateway(pair, order.primary)
-    rejoins = order.rejoins or not _catches_up(pair, order.primary)
-    if rejoins:
-        rejoin(pair, standby)
-    prepare_primary(pair, order.primary, is_synchronous=pair.record.spec.is_synchronous)
-    get_run_logger().info("%s: %s is the primary, %s behind it.", run.environment, order.primary, standby)
-    return {"primary": order.primary}
+    is_whole = (not order.rejoins and _catches_up(pair, order.primary)) or _rejoin(
+        pair, standby, is_needed=not goes_forward
+    )
+    prepare_primary(pair, order.primary, is_synchronous=is_whole and pair.record.spec.is_synchronous)
+    get_run_logger().info("%s: %s is the primary again, or now.", run.environment, order.primary)
+    return {"primary": order.primary, "has_standby": is_whole}
 
 
 @task(**REPEATABLE)
-def rejoin_standby(run: Run, node: Node) -> dict[str, Any]:
-    """The failback: the old primary, proved dead, joins again behind the new one, and commits may wait for it again."""
+def rejoin_standby(run: Run, node: Node, is_needed: bool) -> dict[str, Any]:
+    """The failback: the old primary, proved dead, joins again behind the new one, and commits may wait for it again.
+
+    Where that is not needed and cannot be, the new primary goes on alone, and it is told.
+    """
     pair = find_pair(run.environment)
     mend_relay(pair.control("link"))
-    is_rebuilt = rejoin(pair, node)
-    prepare_primary(pair, other(node), is_synchronous=pair.record.spec.is_synchronous)
-    return {"is_rebuilt": is_rebuilt}
+    is_whole = _rejoin(pair, node, is_needed=is_needed)
+    prepare_primary(pair, other(node), is_synchronous=is_whole and pair.record.spec.is_synchronous)
+    return {"has_standby": is_whole}
+
+
+def _rejoin(pair: Pair, node: Node, *, is_needed: bool) -> bool:
+    try:
+        rejoin(pair, node)
+    except TerrariumError as error:
+        if is_needed:
+            raise
+        get_run_logger().error("%s has no standby: %s could not join again. %s", pair.environment, node, error)
+        return False
+    return True
 
 
 def rejoin(pair: Pair, node: Node) -> bool:

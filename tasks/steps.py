@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from blocks.ledger import StepRow
-from domain.status import Operation
 from domain.step import Step
 from tasks import approval, aws, drill, drill_report, modules, pair, pair_order, report, terraform
 from tasks.ledger import ledger
@@ -52,25 +51,23 @@ STEPS: dict[str, Effect] = {
 CHANGING_STEPS = frozenset(
     {"apply_infrastructure", "create_pair", "empty_media", "delete_pair", "destroy_infrastructure"}
 )
-#: The first touch of a pair by a drill, whose undo puts the whole pair in order; and by a failover, which has none.
-TOUCHING_STEPS = frozenset({"stop_primary", "break_primary"})
-FAILOVER_STEPS = frozenset({"stop_primary", "fence_primary"})
+#: Stands at the first touch of a pair by a drill or failover, and puts the whole pair in order.
+ORDER = "restore_pair"
 
 #: Every inverse that a step may name.
 UNDOS: dict[str, Effect] = {
     "delete_plan": aws.delete_plan,
     "delete_unready_pair": pair.delete_unready_pair,
     "stop_probe": drill.stop_probe,
-    "restore_pair": pair_order.restore_pair,
+    ORDER: pair_order.restore_pair,
 }
 
 
-def may_have_changed(operation: Operation, steps: Iterable[StepRow]) -> bool:
-    """Whether a run may have left something else than it found; a drill that is undone left what it found."""
-    if operation == Operation.FAILOVER:
-        return any(step.name in FAILOVER_STEPS for step in steps)
+def may_have_changed(steps: Iterable[StepRow]) -> bool:
+    """Whether a run may have left something else than it found; a pair that was put in order is as it should be."""
     return any(
-        step.name in CHANGING_STEPS or (step.name in TOUCHING_STEPS and step.outcome != "undone") for step in steps
+        step.name in CHANGING_STEPS or (step.undo and step.undo.name == ORDER and step.outcome != "undone")
+        for step in steps
     )
 
 

@@ -63,7 +63,7 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
         has_ended=run.finished_at is not None,
         is_finishing=any(one.is_terraform for one in find_left_processes(_folder(row))),
         was_ready=bool(known and known.ready_at),
-        may_have_changed=may_have_changed(run.operation, steps),
+        may_have_changed=may_have_changed(steps),
         steps=tuple(BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome) for one in steps),
     )
 

@@ -26,6 +26,16 @@ from tests.polling import wait_for
 OBSERVER = CHECKOUT / "tests" / "proofs" / "drill_observer.py"
 FIRST_PORT = 16600
 ROWS = 2000
+#: The steps of each way, in their order.
+UNGRACEFUL = (
+    *("start_probe", "break_primary", "fence_primary", "promote_standby", "switch_name", "verify_writes"),
+    *("rejoin_standby", "measure_loss", "compare_sides", "publish_drill_report"),
+)
+GRACEFUL = tuple(step.replace("break", "stop") for step in UNGRACEFUL)
+FAILOVER = (
+    *("stop_primary", "fence_primary", "promote_standby", "switch_name", "verify_writes", "rejoin_standby"),
+    "publish_failover_report",
+)
 
 
 @dataclass
@@ -69,6 +79,22 @@ class DrilledEnvironment:
         assert wait_for("the pair is whole", self.is_whole, 30)
         (primary,) = [one.node for one in read_state(self.pair).nodes if one.is_primary]
         assert self.read(primary) == self.read(other(primary))
+
+    def kill_at(self, word: str, step: str, moment: str, **parameters: Any) -> RunRow:
+        """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one."""
+        world = self.world
+        known = {run.run_id for run in world.ledger.list_runs(self.name)}
+        with world.faults.order(self.name, step, moment, "hang"):
+            world.process.tell("run", word, {"environment": self.name, **parameters}, None)
+            wait_for(f"{step} waits", world.faults.is_hanging, 60)
+            assert len(read_state(self.pair).primaries) <= 1
+            world.process.kill()
+        wait_for("it is gone", lambda: all(row.is_proved_dead for row in world.ledger.list_live(self.name)), 30)
+        assert len(read_state(self.pair).primaries) <= 1
+        world.sweep()
+        (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
+        self.check_order()
+        return run
 
 
 @contextmanager

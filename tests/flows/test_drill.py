@@ -2,20 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from blocks.postgres.replication import read_state
 from domain.pair import other
-from tests.drill_world import DrilledEnvironment, Observer, make_drilled, recount
+from tests.drill_world import GRACEFUL, UNGRACEFUL, DrilledEnvironment, Observer, make_drilled, recount
 from tests.flow_world import World
-from tests.polling import wait_for
 
-UNGRACEFUL = (
-    *("start_probe", "break_primary", "fence_primary", "promote_standby", "switch_name", "verify_writes"),
-    *("rejoin_standby", "measure_loss", "compare_sides", "publish_drill_report"),
-)
-GRACEFUL = tuple(step.replace("break", "stop") for step in UNGRACEFUL)
 #: What is left where a run died: before the promotion was begun the old primary is it again, after that the new one.
 BACK = ("start_probe", "break_primary", "fence_primary")
 
@@ -73,8 +68,11 @@ def test_a_primary_that_is_still_alive_is_fenced(drilled: DrilledEnvironment, tm
     drilled.check_order()
 
 
-@pytest.mark.parametrize("moment", ["begin", "end"])
-@pytest.mark.parametrize("step", UNGRACEFUL)
+#: `make prove PIPELINE=drill` kills every step at both moments.
+FAILS = (("break_primary", "end"), ("promote_standby", "begin"), ("switch_name", "begin"), ("compare_sides", "end"))
+
+
+@pytest.mark.parametrize(("step", "moment"), FAILS)
 def test_a_drill_that_fails_brings_the_environment_back(drilled: DrilledEnvironment, step: str, moment: str) -> None:
     """Whatever step fails, before or after its effect: one writable primary, a standby behind it, and it is ready."""
     before = drilled.primary()
@@ -87,27 +85,25 @@ def test_a_drill_that_fails_brings_the_environment_back(drilled: DrilledEnvironm
     assert drilled.primary() == (before if is_back else other(before))
 
 
-KILLED = (("break_primary", "end"), ("fence_primary", "end"), ("promote_standby", "end"), ("rejoin_standby", "begin"))
+KILLED = (
+    ("drill", "break_primary", "end"),
+    ("drill", "promote_standby", "end"),
+    ("drill", "rejoin_standby", "begin"),
+    ("failover", "fence_primary", "end"),
+)
 
 
-@pytest.mark.parametrize(("step", "moment"), KILLED)
-def test_a_drill_that_is_killed_is_put_in_order_by_the_sweeper(
-    drilled: DrilledEnvironment, step: str, moment: str
+@pytest.mark.parametrize(("word", "step", "moment"), KILLED)
+def test_a_run_that_is_killed_is_put_in_order_by_the_sweeper(
+    drilled: DrilledEnvironment, word: str, step: str, moment: str
 ) -> None:
-    """SIGKILL in the middle of an outage: never two writable primaries, and the next sweep ends it."""
-    world = drilled.world
-    known = {run.run_id for run in world.ledger.list_runs(drilled.name)}
-    with world.faults.order(drilled.name, step, moment, "hang"):
-        world.process.tell("run", "drill", {"environment": drilled.name, "mode": "ungraceful"}, None)
-        wait_for(f"{step} waits", world.faults.is_hanging, 60)
-        world.process.kill()
-        assert len(read_state(drilled.pair).primaries) <= 1
-    wait_for("it is gone", lambda: all(row.is_proved_dead for row in world.ledger.list_live(drilled.name)), 30)
-    assert len(read_state(drilled.pair).primaries) <= 1
-    world.sweep()
-    (run,) = [run for run in world.ledger.list_runs(drilled.name) if run.run_id not in known]
+    """SIGKILL in the middle of an outage: never two writable primaries; a drill goes back, a failover forward."""
+    before = drilled.primary()
+    parameters = {"mode": "ungraceful"} if word == "drill" else {"reason": "a test"}
+    run = drilled.kill_at(word, step, moment, **parameters)
     assert (run.status, run.environment_status) == ("crashed", None), run.error
-    drilled.check_order()
+    assert drilled.primary() == (before if step == "break_primary" else other(before))
+    assert drilled.world.status(drilled.name) == "ready"
 
 
 def test_a_failover_is_refused_where_it_may_lose_something(drilled: DrilledEnvironment) -> None:
@@ -145,3 +141,30 @@ def test_readiness_is_told_and_drills_are_scheduled(world: World, drilled: Drill
     assert read_state(drilled.pair).primaries[0].timeline == before.primaries[0].timeline
     artifacts = world.ask_prefect("/artifacts/latest/filter", artifacts={"key": {"any_": ["recovery-drilled"]}})
     assert "the recovery plan would work now" in artifacts[0]["data"]
+
+
+def test_a_scheduled_drill_is_a_schedule_of_its_deployment(world: World, name: str) -> None:
+    """The evaluation makes it as the file says, changes it with the file, and removes it with the environment."""
+    drill = {"schedule": "0 4 * * WED", "timezone": "Europe/Berlin", "mode": "ungraceful"}
+    recovery = {"rto": "8h", "rpo": "1d", "backup_max_age": "2d"}
+    world.make(name, recovery=recovery | {"drill": drill})
+    world.process.ask("run", "evaluate", {}, None)
+    found = read_schedule(world, name)
+    assert found["schedule"]["cron"] == "0 4 * * WED"
+    assert found["schedule"]["timezone"] == "Europe/Berlin"
+    assert found["parameters"] == {"environment": name, "mode": "ungraceful"}
+    world.process.ask("run", "evaluate", {}, None)
+    assert read_schedule(world, name) == found
+    version = world.add_spec(name, recovery=recovery | {"drill": drill | {"schedule": "30 5 * * *"}})
+    assert world.run("provision", name, version).status == "succeeded"
+    world.process.ask("run", "evaluate", {}, None)
+    assert read_schedule(world, name)["schedule"]["cron"] == "30 5 * * *"
+    assert world.run("teardown", name).status == "succeeded"
+    world.process.ask("run", "evaluate", {}, None)
+    assert read_schedule(world, name) == {}
+
+
+def read_schedule(world: World, name: str) -> dict[str, Any]:
+    """The schedule of an environment's drills, as Prefect has it."""
+    (deployment,) = world.ask_prefect("/deployments/filter", deployments={"name": {"any_": ["drill"]}})
+    return next((one for one in deployment["schedules"] if one["slug"] == name), {})

@@ -12,10 +12,20 @@ from typing import Any
 
 import pytest
 
+from blocks.ledger import RunRow
 from blocks.postgres.replication import read_state
 from domain.pair import other
-from tests.drill_world import DrilledEnvironment, Observer, make_drilled, recount
+from tests.drill_world import (
+    FAILOVER,
+    GRACEFUL,
+    UNGRACEFUL,
+    DrilledEnvironment,
+    Observer,
+    make_drilled,
+    recount,
+)
 from tests.flow_world import World
+from tests.polling import wait_for
 from tests.proofs.page import Page
 from tests.proofs.patroni_peer import find_patroni, run_patroni_drills
 
@@ -119,6 +129,45 @@ def test_living_primaries(world: World, page: Page, tmp_path: Path, fault: str, 
         f"{fault.replace('_', ' ')} primary, {'' if is_synchronous else 'a'}synchronous, a writer pinned to it",
         f"{drills} drills: 0 of {before} of its writes were acknowledged after the promotion had begun",
     )
+
+
+def test_every_step_is_killed(world: World, page: Page) -> None:
+    """SIGKILL at each step, before and after its effect: never two writable primaries, and the sweeper ends it."""
+    ways = (
+        ("drill", UNGRACEFUL, {"mode": "ungraceful"}),
+        ("drill", GRACEFUL, {"mode": "graceful"}),
+        ("failover", FAILOVER, {"reason": "the proof"}),
+    )
+    cells = [(word, step, moment, how) for word, steps, how in ways for step in steps for moment in ("begin", "end")]
+    with make_drilled(world, "killed") as drilled:
+        for word, step, moment, how in cells:
+            run = drilled.kill_at(word, step, moment, **how)
+            assert run.status in ("crashed", "succeeded"), (word, step, moment, run.error)
+            assert run.status == "crashed" or step.startswith("publish_"), (word, step, moment)
+            assert world.status(drilled.name) == "ready"
+    page.add(
+        "SIGKILL at every step of a drill of both modes and of a failover, before and after its effect",
+        f"{len(cells)} cells: at most one writable primary at every look, exactly one after the sweep, with a standby "
+        "behind it that has every row; the environment is ready",
+    )
+
+
+def test_a_scheduled_drill_fires(world: World, page: Page) -> None:
+    """From its deployment's own schedule, by the worker, without anybody: it is in the history as `schedule`'s."""
+    recovery = {"rto": "8h", "rpo": "1d", "backup_max_age": "2d", "drill": {"schedule": "* * * * *"}}
+    with make_drilled(world, "scheduled", recovery=recovery) as drilled:
+        world.process.ask("run", "evaluate", {}, None)
+
+        def find() -> list[RunRow]:
+            return [run for run in world.ledger.list_runs(drilled.name) if run.actor == "schedule" and run.finished_at]
+
+        run = wait_for("a scheduled drill has ended", find, 300)[-1]
+        assert run.status == "succeeded", run.error
+        flow_run = world.ask_prefect("/flow_runs/filter", flow_runs={"id": {"any_": [run.run_id]}})[0]
+        assert (flow_run["auto_scheduled"], flow_run["state_type"]) == (True, "COMPLETED")
+        assert world.run("teardown", drilled.name).status == "succeeded"
+        world.process.ask("run", "evaluate", {}, None)
+    page.add("a drill scheduled every minute in the environment's file", "ran by itself; the actor is `schedule`")
 
 
 def test_a_peer_beside(page: Page, tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ def test_a_failover_is_what_was_drilled() -> None:
     plan = decide_fail_over(make_spec(maintenance_windows=[never]), PAIR, accepts_loss=False)
     assert names(plan) == ["stop_primary", *MIDDLE, "publish_failover_report"]
     assert (plan.old_primary, plan.new_primary) == ("a", "b")
+    assert plan.steps[0].undo is not None
+    assert plan.steps[0].undo.arguments == {"primary": "a", "goes_forward": True}
     cut = PAIR.model_copy(update={"is_streaming": False, "lag_bytes": 0})
     assert names(decide_fail_over(make_spec(), cut, accepts_loss=True)) == [*MIDDLE, "publish_failover_report"]
 
