@@ -15,7 +15,7 @@ from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import read_settings
 from blocks.supervisor import Stack, read_stack
 from domain.errors import PermanentError
-from domain.pair import PairSpec
+from domain.pair import NODES, PairSpec
 from domain.pair_plan import ObservedPair, read_wanted
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
@@ -111,6 +111,26 @@ def delete_pair(run: Run) -> dict[str, Any]:
     if stack is None:
         return {"pair_removed": False}
     return {"pair_removed": pairs.delete_pair(stack, run.environment)}
+
+
+def describe_pair(run: Run) -> tuple[dict[str, str], str]:
+    """For the report: where clients find the pair and how they connect, without a password; and its version.
+
+    Both are empty where there is none.
+    """
+    stack = find_stack(run)
+    record = read_record(stack, run.environment) if stack else None
+    if stack is None or record is None:
+        return {}, ""
+    pair = open_environments_pair(run)
+    about = {
+        "endpoint": f"{record.host}:{record.ports.gateway} (the gateway: it leads to the primary)",
+        "connect": f'psql "{pair.describe_connection("app")}"',
+        "passwords": f"{pair.passfile}, for who ran `make up` alone",
+        **{f"server {node}": f"{record.host}:{record.ports.of(node)}, for {record.region_of(node)}" for node in NODES},
+        "WAL archive": f"s3://{run.account.vault_bucket}/{record.archive_prefix}",
+    }
+    return about, pair.server("a").read_version()
 
 
 def open_environments_pair(run: Run) -> Pair:

@@ -18,7 +18,7 @@ from blocks.postgres.certificate import draw_certificate
 from blocks.postgres.cluster import ServerFolder
 from blocks.supervisor import Stack
 from domain.errors import PermanentError
-from domain.pair import DATABASE, NODES, ROLES, Node, PairRecord, Role, other
+from domain.pair import DATABASE, NODES, ROLES, SUPERUSER, Node, PairRecord, Role, other
 
 #: Below the folder of the private PostgreSQL.
 PAIRS_FOLDER = "pairs"
@@ -52,6 +52,11 @@ class Pair:
     def certificate(self) -> Path:
         """What clients check the servers by."""
         return self.folder / "server.crt"
+
+    @property
+    def passfile(self) -> Path:
+        """The passwords of all roles but the superuser's, as libpq reads them: for who ran `make up`."""
+        return self.folder / "pgpass"
 
     @property
     def spool(self) -> Path:
@@ -92,6 +97,11 @@ class Pair:
             "sslrootcert": str(self.certificate),
             "connect_timeout": CONNECT_SECONDS,
         }
+
+    def describe_connection(self, role: Role) -> str:
+        """The same through the gateway as a string of libpq's; it names the file with the password, not that."""
+        known = {key: value for key, value in self.conninfo(role).items() if key not in ("password", "connect_timeout")}
+        return " ".join(f"{key}={value}" for key, value in {**known, "passfile": self.passfile}.items())
 
     def variables(self, role: Role, at: Node | None = None, database: str = DATABASE) -> dict[str, str]:
         """The same for a child process of libpq's: environment variables."""
@@ -149,6 +159,8 @@ def create_files(stack: Stack, record: PairRecord, programs: Path, now: datetime
         key, certificate = draw_certificate(f"{record.environment} database pair", record.host, now)
         write_owned(pair.certificate, certificate, account)
         write_owned(folder / "server.key", key, account)  # last: with it both are there
+    people = [role for role in ROLES if role != SUPERUSER]
+    write_owned(pair.passfile, "".join(f"*:*:*:{role}:{pair.password(role)}\n" for role in people), None)
     for node in NODES:
         line = f"*:*:*:replicator:{read_passwords(folder).roles['replicator']}\n"
         write_owned(pair.folder / node / "pgpass", line, account)
