@@ -42,6 +42,7 @@ class Drill(Answer):
     approved_by: str | None = None
     probe_log: str | None = None
     probe_log_sha256: str | None = None
+    probe_log_kept: str | None = None
     steps: list[StepTime] = Field(default=[])
     to_mend: list[str] = Field(default=[])
     actor: str | None = None

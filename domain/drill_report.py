@@ -60,6 +60,7 @@ class DrillReport(BaseModel):
     approved_by: str | None
     probe_log: str
     probe_log_sha256: str
+    probe_log_kept: str
     steps: tuple[StepTime, ...]
     to_mend: tuple[str, ...]
 
@@ -109,7 +110,7 @@ def render_drill(environment: str, report: DrillReport) -> str:
         ("commits wait for the standby", "yes" if report.is_synchronous else "no"),
         ("the objectives speak of", SCOPES[report.scope]),
         ("approved by", report.approved_by or "nobody had to"),
-        ("the probe's log", f"{report.probe_log}, sha256 {report.probe_log_sha256}"),
+        ("the probe's log", f"{report.probe_log_kept}, sha256 {report.probe_log_sha256}"),
     ]
     objectives = [
         (name, f"{one.objective_seconds:.0f} s", f"{one.measured_seconds:.3f} s", "yes" if one.is_met else "NO")

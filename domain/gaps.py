@@ -31,6 +31,7 @@ def list_gaps(
         *_pair_gaps(spec, pair_version),
         *_cluster_gaps(spec, known_contexts),
         *_workload_gaps(spec),
+        *_recovery_gaps(spec),
         *_secret_gaps(spec, backends),
     ]
 
@@ -93,6 +94,21 @@ def _workload_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
             summary=f"cache ({spec.data.cache.engine}) is not made",
             detail=later,
             resolution="Run one beside the services, or take data.cache out of the file.",
+        )
+
+
+def _recovery_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
+    if spec.recovery.drill and not spec.data.has_pair:
+        yield Gap(
+            summary="its scheduled drills are refused",
+            detail="This version drills a pair of our own; RDS replicas and Route 53 records it does not switch.",
+            resolution="Set data.database.provider: postgres, or take recovery.drill out of the file.",
+        )
+    if spec.recovery.scope == "pilot_light":
+        yield Gap(
+            summary="no pilot light is kept in the recovery region",
+            detail="A drill measures the data and its name; services are not started there.",
+            resolution="Set recovery.scope: data, which is what is measured.",
         )
 
 

@@ -1,12 +1,14 @@
 """What a drill and a failover leave: the report in the ledger, and the artifact in the Prefect UI."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
 from blocks.ledger import StepRow
+from blocks.vault import put_object
 from domain.approval import Approval
 from domain.drill import Fault, Mode, find_approval, name_drill
 from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill, render_failover
@@ -17,6 +19,8 @@ from tasks.readiness import observe_recovery
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
+#: So many logs of an environment's probes stay in the state folder.
+KEPT_LOGS = 100
 OWN_STEPS = frozenset({"publish_drill_report", "publish_failover_report"})
 
 
@@ -24,6 +28,15 @@ def read_drill_approval(run: Run, mode: Mode, fault: Fault) -> Approval | None:
     """The approval of this drill by somebody else than who asked for it; None where it has none that counts."""
     drill_id = name_drill(run.spec, mode, fault)
     return find_approval(drill_id, ledger().list_approvals(drill_id), run.actor, read_clock())
+
+
+def _keep_log(run: Run, path: Path) -> str:
+    """The probe's log in the account's vault, where it outlives this machine; its address. Old ones here go."""
+    kept = put_object(run.account, f"drills/{run.environment}/{run.run_id}.log", path.read_bytes())
+    logs = sorted(path.parent.glob("*.log"), key=lambda one: one.stat().st_mtime, reverse=True)
+    for old in logs[KEPT_LOGS:]:
+        old.unlink(missing_ok=True)
+    return kept
 
 
 @task(**REPEATABLE)
@@ -49,6 +62,7 @@ def publish_drill_report(run: Run, mode: Mode, fault: Fault) -> dict[str, Any]:
             "objectives": objectives,
             "scope": run.spec.recovery.scope,
             "approved_by": approval.approver if approval else None,
+            "probe_log_kept": _keep_log(run, Path(told["probe_log"])),
             "steps": _time_steps(steps),
             "to_mend": list_to_mend(told, objectives, findings),
         }

@@ -31,7 +31,8 @@ def report_of(spec: EnvironmentSpec, **changes: Any) -> dict[str, Any]:
         "rto_seconds": 0.3, "rpo_rows": 2, "rpo_seconds": 0.01, "in_doubt_rows": 1, "in_doubt_found": 0,
         "acknowledged_rows": 500, "detection_seconds": 0.1, "diverged_rows_after_failback": 0, "compared_rows": 9,
         "outage_began_at": 1.0, "outage_ended_at": 1.3, "objectives": judge(spec.recovery, 0.3, 0.01), "scope": "data",
-        "is_synchronous": False, "approved_by": None, "probe_log": "log", "probe_log_sha256": "e" * 64, "steps": (),
+        "is_synchronous": False, "approved_by": None, "probe_log": "log", "probe_log_sha256": "e" * 64,
+        "probe_log_kept": "s3://vault/log", "steps": (),
         "to_mend": (),
     }  # fmt: skip
     return DrillReport.model_validate(known | changes).model_dump(mode="json")

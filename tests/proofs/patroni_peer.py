@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 import psutil
 
-from blocks.postgres.account import Account, bring_programs, choose_account, make_folder
+from blocks.postgres.account import Account, bring_programs, can_reach, choose_account, make_folder
 from blocks.postgres_binaries import find_postgres_binaries
+from blocks.settings import CHECKOUT
 from tests.drill_world import Observer
 from tests.polling import wait_for
 from tests.stack import find_free_ports
@@ -30,15 +31,17 @@ READY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Programs:
-    """Where etcd is."""
+    """Where etcd is, and a Python that PostgreSQL's account can reach."""
 
     etcd: str
+    python: str
 
 
 def find_patroni() -> Programs | None:
-    """What the peer needs; None where etcd is not installed. Patroni itself comes from PyPI."""
-    etcd = shutil.which("etcd")
-    return Programs(etcd) if etcd else None
+    """What the peer needs; None where something is not installed. Patroni itself comes from PyPI."""
+    etcd, account = shutil.which("etcd"), choose_account()
+    pythons = [one for one in (sys.executable, "/usr/bin/python3") if account is None or can_reach(Path(one), account)]
+    return Programs(etcd, pythons[0]) if etcd and pythons else None
 
 
 def run_patroni_drills(programs: Programs, folder: Path, drills: int) -> list[float]:
@@ -80,8 +83,9 @@ class Cluster:
         """Install, start everything, and wait until the standby streams."""
         self.folder.mkdir(mode=0o755)
         virtual = self.folder / "venv"
-        subprocess.run([sys.executable, "-m", "venv", virtual], check=True)
-        subprocess.run([virtual / "bin" / "pip", "install", "--quiet", *PACKAGES], check=True)
+        (uv,) = sorted((CHECKOUT / ".tools").glob("uv-*/bin/uv"))[-1:]
+        subprocess.run([uv, "venv", "--quiet", "--python", self.programs.python, virtual], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", virtual, *PACKAGES], check=True)
         self._ports = dict(zip(("etcd", "peer", "n1", "n2", "api-n1", "api-n2"), find_free_ports(6), strict=True))
         binaries = bring_programs(find_postgres_binaries(), self.folder, self.account)
         for name in ("etcd", "n1", "n2"):

@@ -162,6 +162,7 @@ DRILL = Drill(
     new_primary="b",
     probe_log="drills/dev/run.log",
     probe_log_sha256="e" * 64,
+    probe_log_kept="s3://vault/drills/dev/run.log",
     steps=[StepTime(name="promote_standby", began_at=1772366400.5, seconds=0.08)],
     actor="ada",
     started_at=AT,

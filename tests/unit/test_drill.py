@@ -36,6 +36,8 @@ PAIR = Recoverability(
     gateway_target="a",
     last_verdict="passed",
     last_verdict_at=NOW - timedelta(hours=1),
+    last_drill_at=NOW - timedelta(hours=1),
+    last_drill_passed=True,
 )
 SWAPPED = PAIR.model_copy(
     update={
@@ -205,7 +207,7 @@ def test_the_report_tells_objectives_and_a_timeline() -> None:
         rpo_rows=2, rpo_seconds=0.02, in_doubt_rows=1, in_doubt_found=0, acknowledged_rows=500, detection_seconds=0.1,
         diverged_rows_after_failback=0, compared_rows=1000, outage_began_at=1000.5, outage_ended_at=1000.81,
         objectives=judge(make_spec().recovery, 0.31, 0.02), scope="data", is_synchronous=False, approved_by=None,
-        probe_log="probe.log", probe_log_sha256="e" * 64,
+        probe_log="probe.log", probe_log_sha256="e" * 64, probe_log_kept="s3://vault/log",
         steps=(StepTime(name="start_probe", began_at=1000, seconds=0.4),),
         to_mend=("nothing streams",),
     )  # fmt: skip

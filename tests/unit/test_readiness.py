@@ -83,8 +83,9 @@ def test_a_schedule_outside_the_windows_is_found() -> None:
 
 def test_a_drill_is_overdue_after_an_hour() -> None:
     """It was due on Wednesday at 3:00 UTC; one that ended since, or an environment that is younger, is in time."""
-    (found,) = look(recovery=EVERY_WEDNESDAY)
+    never = PAIR.model_copy(update={"last_drill_at": None, "last_drill_passed": None})
+    (found,) = look(never, recovery=EVERY_WEDNESDAY)
     assert (found.summary, found.is_blocking) == ("the drill is overdue", False)
     for since in ("last_drill_at", "ready_since"):
-        assert look(PAIR.model_copy(update={since: NOW - timedelta(hours=8)}), recovery=EVERY_WEDNESDAY) == []
-        assert look(PAIR.model_copy(update={since: NOW - timedelta(hours=10)}), recovery=EVERY_WEDNESDAY)
+        assert look(never.model_copy(update={since: NOW - timedelta(hours=8)}), recovery=EVERY_WEDNESDAY) == []
+        assert look(never.model_copy(update={since: NOW - timedelta(hours=10)}), recovery=EVERY_WEDNESDAY)
