@@ -45,7 +45,7 @@ pytestmark = pytest.mark.timeout(4 * 3600)
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page, written when all of it held."""
     found = Page(
         "drill",
@@ -54,7 +54,8 @@ def page() -> Iterator[Page]:
         "(`TERRARIUM_FAILOVER_DETECTION_MS`) and part of the RTO. The observer is a process with none of our code.",
     )
     yield found
-    found.write()
+    if not request.session.testsfailed:
+        found.write()
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
