@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from blocks.answering import wait_for_silence
-from blocks.kept_servers import kill_server, list_workers
+from blocks.kept_servers import kill_server
 from blocks.postgres.comparison import compare
 from blocks.postgres.nodes import fence_node, stop_node
 from blocks.postgres.pair_files import Pair
@@ -23,6 +23,7 @@ from blocks.postgres.recovery import check_shut_down
 from blocks.postgres.relays import lead_gateway
 from blocks.postgres.replication import checkpoint, prepare_primary, promote, read_node, wait_for_replay
 from blocks.postgres.session import connect
+from blocks.process_folders import list_workers
 from blocks.relay import cut_relay, mend_relay
 from blocks.settings import read_settings
 from domain.drill import Fault
