@@ -94,7 +94,7 @@ def break_primary(run: Run, node: Node, fault: Fault) -> dict[str, Any]:
 
 def _freeze(folder: Path) -> None:
     """As a machine that stands still: no process of the server runs, and none has ended."""
-    for pid in list_workers(folder):
+    for pid in list_workers(folder, "postgres"):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
 

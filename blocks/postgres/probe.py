@@ -100,7 +100,8 @@ class _Writer:
         while not self.is_stopping:
             try:
                 with psycopg.connect("", autocommit=True, connect_timeout=2, application_name="probe") as connection:
-                    connection.execute(CREATE)
+                    if not self._number:
+                        connection.execute(CREATE)
                     self._tell("connected", self._number)
                     self._write_rows(connection)
             except psycopg.Error as error:

@@ -26,7 +26,8 @@ def watch(log: str) -> dict[str, object]:
         while not ended.is_set():
             try:
                 with psycopg.connect("", autocommit=True, connect_timeout=2) as session:
-                    session.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (who text, number bigint)")
+                    if not number:
+                        session.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (who text, number bigint)")
                     while not ended.is_set():
                         number += 1
                         began = time.time()
