@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 LOGGERS = ("great_expectations", "alembic")
 
 
+def load_expectations() -> None:
+    """Import it ahead of time: it takes seconds, in which something else can be waited for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations  # noqa: F401 - to have it in memory
+
+
 def validate_tables(
     url: str, suites: Mapping[str, tuple[str, str, Sequence[Expectation]]], parameters: Mapping[str, Any]
 ) -> list[Checked]:

@@ -1,4 +1,4 @@
-"""Dumps verified: sound ones pass in every format, each corruption is noticed by the questions that should notice it."""
+"""Dumps verified: sound ones pass in every format, each corruption is noticed by the questions that should."""
 
 import json
 import subprocess
@@ -111,7 +111,7 @@ def test_the_command_line_verifies_a_dump(source: Source, tmp_path: Path) -> Non
 def test_the_command_line_refuses_what_is_no_question(
     source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Suites and manifests that are none end with code 1 and a way out, before anything is restored."""
+    """Suites that are none end with code 1 and a way out: nobody takes them for expectations that are met."""
     file = source.dump(tmp_path / "dump")
     wrong = tmp_path / "wrong.json"
     wrong.write_text('{"post": {"expectations": [{"type": "expect_the_spanish_inquisition", "kwargs": {}}]}}')
