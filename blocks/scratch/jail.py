@@ -65,15 +65,15 @@ class Jail:
         (self.folder / "etc" / "passwd").write_text(f"{USER}:x:{self.uid}:{self.uid}::/scratch:/bin/false\n")
         (self.folder / "etc" / "group").write_text(f"{USER}:x:{self.uid}:\n")
         (self.folder / "etc" / "nsswitch.conf").write_text("passwd: files\ngroup: files\n")
-        for folder in (self.work, self.dump):
-            folder.mkdir(mode=0o700)
-            self.give(folder)
+        try:
+            for folder in (self.work, self.dump):
+                folder.mkdir(mode=0o700)
+                self.give(folder)
+        except OSError as error:  # root of a user namespace that knows no other user
+            raise _refuse(f"{error.strerror}") from error
         tried = self.run("/bin/true")
         if tried.returncode:
-            raise RefusedError(
-                f"A dump is code, and this machine can make no jail for it: {tried.stderr.strip()}.",
-                "Work as root, or where users may make user namespaces (sysctl user.max_user_namespaces).",
-            )
+            raise _refuse(tried.stderr.strip())
 
     def give(self, path: Path) -> None:
         """To the jail's user, where that is another one."""
@@ -158,3 +158,10 @@ class Jail:
             home = str(self.programs.parent)
             found.append((home, home, False))
         return [*found, *((str(path), f"/etc/{path.name}", False) for path in sorted((self.folder / "etc").iterdir()))]
+
+
+def _refuse(fault: str) -> RefusedError:
+    return RefusedError(
+        f"A dump is code, and this machine can make no jail for it: {fault}.",
+        "Work as root, or where users may make user namespaces (sysctl user.max_user_namespaces).",
+    )

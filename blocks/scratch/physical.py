@@ -101,7 +101,7 @@ def open_recovered(jail: Jail, backup: PhysicalBackup) -> Iterator[ScratchServer
 
     NotRecoveredError where it cannot come there, with what PostgreSQL says.
     """
-    _write_config(jail)
+    _write_config(jail, backup.database)
     (jail.work / "data" / "recovery.signal").touch()
     jail.give(jail.work / "data" / "recovery.signal")
     recovery = {
@@ -118,11 +118,11 @@ def open_recovered(jail: Jail, backup: PhysicalBackup) -> Iterator[ScratchServer
         yield server
 
 
-def _write_config(jail: Jail) -> None:
+def _write_config(jail: Jail, database: str) -> None:
     folder = jail.work / "conf"
     folder.mkdir(mode=0o700)
     (folder / "postgresql.conf").write_text("")
-    (folder / "pg_hba.conf").write_text(f"local all {ROLE} trust\n")
+    (folder / "pg_hba.conf").write_text(f'local "{database}" {ROLE} trust\n')
     for path in (folder, *folder.iterdir()):
         jail.give(path)
 

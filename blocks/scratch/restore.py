@@ -40,7 +40,7 @@ def _plain_arguments() -> list[str]:
 
 def check_pages(server: ScratchServer) -> EngineWords:
     """What `pg_amcheck` says of every table and index."""
-    return _run(server, "pg_amcheck", [f"--jobs={JOBS}", f"--dbname={server.database}"])
+    return _run(server, "pg_amcheck", [f"--jobs={JOBS}", server.database])
 
 
 def _run(server: ScratchServer, program: str, arguments: Sequence[str]) -> EngineWords:
@@ -48,9 +48,7 @@ def _run(server: ScratchServer, program: str, arguments: Sequence[str]) -> Engin
         done = server.jail.run_client(program, *PLACE, *arguments, timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         return EngineWords(program, 1, (f"it was not done after {TIMEOUT_SECONDS} seconds",))
-    return read_engine_words(
-        program, done.returncode, f"{done.stderr}\n{done.stdout if program == 'pg_amcheck' else ''}"
-    )
+    return read_engine_words(program, done.returncode, f"{done.stderr}\n{done.stdout}")
 
 
 def _read_ends(dump: ReceivedDump) -> tuple[str, str]:

@@ -151,9 +151,9 @@ def _initialize(jail: Jail) -> None:
     allow(jail, KEEPER)
 
 
-def allow(jail: Jail, role: str) -> None:
-    """Who may connect; everybody else is refused."""
-    (jail.work / "data" / "pg_hba.conf").write_text(f"local all {role} trust\n")
+def allow(jail: Jail, role: str, database: str = "all") -> None:
+    """Who may connect, and to what; everybody else is refused."""
+    (jail.work / "data" / "pg_hba.conf").write_text(f"local {database} {role} trust\n")
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def _prepare(server: ScratchServer) -> None:
     with server.connect(KEEPER) as connection:
         for statement in PREPARE_DATABASE:
             connection.execute(statement)
-        allow(server.jail, ROLE)
+        allow(server.jail, ROLE, DATABASE)
         connection.execute("SELECT pg_reload_conf()")
     while answers(server, KEEPER):  # no longer, once it has read who may
         time.sleep(POLL_SECONDS)

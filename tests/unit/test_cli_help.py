@@ -76,6 +76,7 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "evidence verify",
         "backup control-plane",
         "backup restore",
+        "backup verify",
         "status",
         "doctor",
     }
