@@ -112,7 +112,7 @@ def open_recovered(jail: Jail, backup: PhysicalBackup) -> Iterator[ScratchServer
         "recovery_target_action": "promote",
         "hot_standby": "off",
     }
-    _recover(jail, recovery)
+    _recover(jail, backup.database, recovery)
     _prepare(jail, backup.database)
     with run_server(jail, answers, backup.database, CONFIG) as server:
         yield server
@@ -127,13 +127,13 @@ def _write_config(jail: Jail, database: str) -> None:
         jail.give(path)
 
 
-def _recover(jail: Jail, settings: dict[str, str]) -> None:
+def _recover(jail: Jail, database: str, settings: dict[str, str]) -> None:
     """Replay up to the target, be promoted, and end in order."""
     try:
-        with run_server(jail, has_recovered, more=settings) as server:
+        with run_server(jail, has_recovered, database, settings) as server:
             server.stop()
     except NoServerError as error:
-        raise NotRecoveredError(str(error)) from error
+        raise NotRecoveredError(error.summary) from error
 
 
 def _prepare(jail: Jail, database: str) -> None:

@@ -5,6 +5,7 @@ which is in a folder of ours. It archives nothing, it replicates nothing, and it
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -139,8 +140,6 @@ def delete_scratch(folder: Path) -> None:
 
 
 def _initialize(jail: Jail) -> None:
-    (jail.work / "socket").mkdir(mode=0o700)
-    jail.give(jail.work / "socket")
     options = ("--username", KEEPER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
     done = jail.run("initdb", "-D", "/scratch/data", *options, timeout=START_SECONDS)
     if done.returncode:
@@ -168,6 +167,8 @@ def run_server(
     NoServerError where it ends before, with the last that it said.
     """
     settings = [word for name, value in {**SETTINGS, **more}.items() for word in ("-c", f"{name}={value}")]
+    (jail.work / "socket").mkdir(mode=0o700, exist_ok=True)
+    jail.give(jail.work / "socket")
     with ExitStack() as stack:
         log = stack.enter_context((jail.folder / "log").open("wb"))
         process = stack.enter_context(jail.started(log, "postgres", "-D", "/scratch/data", "-p", PORT, *settings))
@@ -216,5 +217,7 @@ def _prepare(server: ScratchServer) -> None:
 
 
 def _read_end(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    """The last complaint of a server, else the last that it said."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    grave = [line for line in lines if re.search(r"\b(FATAL|PANIC):", line)]
+    return re.sub(r"^.*?\b(?=[A-Z]+: )", "", [*lines, *grave][-1]).strip() if lines else "it said nothing"

@@ -115,7 +115,7 @@ def test_a_logical_corruption_is_caught(source: Source, tmp_path: Path, page: Pa
     tell(corruption.name, verdict, page)
 
 
-@pytest.mark.parametrize(("name", "place"), [("in the middle", 1), ("at the end", -1)])
+@pytest.mark.parametrize(("name", "place"), [("in the middle", -2), ("at the end", -1)])
 def test_a_missing_wal_segment_is_caught(
     archiving: ArchivingSource, tmp_path: Path, page: Page, name: str, place: int
 ) -> None:
