@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import PermanentError
+from domain.expectations import Checked, list_faults
 
 #: How many faults of one kind an answer names; the rest is a number.
 SHOWN_FAULTS = 20
@@ -174,6 +175,20 @@ def judge_contents(manifest: Manifest, found: Mapping[str, TableContent]) -> lis
         elif promised.hash is not None and promised.hash != table.hash:
             faults.append(f"{name} has other content than the manifest says (row hash {table.hash})")
     return faults
+
+
+def judge_data(
+    manifest: Manifest, found: Mapping[str, TableContent], checked: Sequence[Checked], missing: Sequence[str]
+) -> Answer:
+    """Does the data mean what it should: counts and hashes, and expectations. Null where neither was given."""
+    if not (manifest.tables or checked or missing):
+        return NOBODY_ASKED
+    figures = {
+        "tables": {name: content.model_dump() for name, content in found.items()},
+        "expectations": len(checked),
+        "expectations_met": sum(one.passed for one in checked),
+    }
+    return answer(figures, [*judge_contents(manifest, found), *missing, *list_faults(checked)])
 
 
 def judge_invariants(broken: Mapping[str, int | str]) -> Answer:

@@ -33,10 +33,10 @@ INSERT INTO site VALUES ('travelblog');
 INSERT INTO tenant SELECT n, 'Reisebüro ' || n, 0 FROM generate_series(1, {tenants}) n;
 INSERT INTO author SELECT n, 1 + n %% {tenants}, 'Zoë Müller ' || n, 'author' || n || '@travelblog.example'
     FROM generate_series(1, {authors}) n;
-INSERT INTO post SELECT n, 1 + (n * 7919) %% {authors}, 'Über Málaga ' || n, md5('post' || n || '{seed}'),
+INSERT INTO post SELECT n, 1 + (n * 7919::bigint) %% {authors}, 'Über Málaga ' || n, md5('post' || n || '{seed}'),
     %(now)s - n * interval '1 second' FROM generate_series(1, {posts}) n;
-INSERT INTO booking SELECT n, 1 + (n * 104729) %% {tenants}, 'Grüner Platz ' || n %% 97, 1000 + (n * 31) %% 90000,
-    %(now)s - n * interval '1 second' FROM generate_series(1, {bookings}) n;
+INSERT INTO booking SELECT n, 1 + (n * 104729::bigint) %% {tenants}, 'Grüner Platz ' || n %% 97,
+    1000 + (n * 31) %% 90000, %(now)s - n * interval '1 second' FROM generate_series(1, {bookings}) n;
 UPDATE tenant t SET bookings = (SELECT count(*) FROM booking b WHERE b.tenant_id = t.id);
 INSERT INTO sentinel SELECT n, %(now)s - (10 - n) * interval '1 minute' FROM generate_series(1, 10) n;
 """

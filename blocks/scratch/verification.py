@@ -15,20 +15,19 @@ from blocks.scratch.physical import NotRecoveredError, PhysicalBackup, open_reco
 from blocks.scratch.restore import check_pages, restore_dump
 from blocks.scratch.server import ScratchServer, delete_scratch, open_scratch
 from domain.backup import (
-    NOBODY_ASKED,
     Answer,
     BackupVerdict,
     Manifest,
     Question,
-    answer,
+    TableContent,
     decide_verdict,
-    judge_contents,
+    judge_data,
     judge_file,
     judge_invariants,
     judge_sentinels,
     not_restored,
 )
-from domain.expectations import Expectation, list_faults
+from domain.expectations import Checked, Expectation
 from domain.restore import EngineWords, judge_engine
 
 
@@ -85,40 +84,34 @@ def verify_physical(backup: PhysicalBackup, wanted: Wanted, folder: Path, progra
 
 def _ask(server: ScratchServer, file: Answer, words: EngineWords, wanted: Wanted, seconds: float) -> BackupVerdict:
     """All five, whatever the one before found: each fault is told."""
-    with ThreadPoolExecutor(1) as beside:
+    with server.connect() as connection, ThreadPoolExecutor(2) as beside:
+        tables = list_tables(connection)
         pages = beside.submit(check_pages, server)
-        with server.connect() as connection:
-            tables = list_tables(connection)
-            data = _ask_data(server, tables, wanted)
-            found = find_sentinels(connection, wanted.manifest.sentinels)
-        sentinels, reached_at = judge_sentinels(wanted.manifest, found)
+        contents = beside.submit(_measure, server, tables, wanted.manifest)
+        checked, faults = _check_suites(server, tables, wanted)
         invariants = judge_invariants(count_broken(server, wanted.invariants))
-        engine = judge_engine(words.and_then(pages.result()), len(tables), seconds)
-    answers = {
-        Question.FILE: file,
-        Question.ENGINE: engine,
-        Question.DATA: data,
-        Question.INVARIANTS: invariants,
-        Question.SENTINELS: sentinels,
-    }
+        found = find_sentinels(connection, wanted.manifest.sentinels)
+        sentinels, reached_at = judge_sentinels(wanted.manifest, found)
+        answers = {
+            Question.FILE: file,
+            Question.ENGINE: judge_engine(words.and_then(pages.result()), len(tables), seconds),
+            Question.DATA: judge_data(wanted.manifest, contents.result(), checked, faults),
+            Question.INVARIANTS: invariants,
+            Question.SENTINELS: sentinels,
+        }
     return decide_verdict(answers, seconds, reached_at)
 
 
-def _ask_data(server: ScratchServer, tables: Sequence[str], wanted: Wanted) -> Answer:
-    """Counts and hashes against the manifest, and the suites. Null where neither was given."""
-    if not wanted.manifest.tables and not wanted.suites:
-        return NOBODY_ASKED
-    promised = {full_name(name): content for name, content in wanted.manifest.tables.items()}
+def _measure(server: ScratchServer, tables: Sequence[str], manifest: Manifest) -> dict[str, TableContent]:
+    """Rows and hashes of what the manifest names, by the manifest's own names."""
+    here = {name: full_name(name) for name in manifest.tables if full_name(name) in tables}
     with server.connect() as connection:
-        found = measure_tables(connection, [name for name in tables if name in promised])
-    suites = {name: (*split_name(name), suite) for name, suite in wanted.suites.items()}
-    here = {name: suite for name, suite in suites.items() if full_name(name) in tables}
+        measured = measure_tables(connection, here.values())
+    return {name: measured[full] for name, full in here.items()}
+
+
+def _check_suites(server: ScratchServer, tables: Sequence[str], wanted: Wanted) -> tuple[list[Checked], list[str]]:
+    """What became of each expectation, and the tables that have some and are not there."""
+    here = {name: (*split_name(name), suite) for name, suite in wanted.suites.items() if full_name(name) in tables}
     checked = validate_tables(server.url, here, wanted.parameters) if here else []
-    faults = judge_contents(wanted.manifest.model_copy(update={"tables": promised}), found)
-    faults += [f"{name} is not there, and has expectations" for name in suites if name not in here]
-    figures = {
-        "tables": {name: content.model_dump() for name, content in found.items()},
-        "expectations": sum(len(suite) for _, _, suite in suites.values()),
-        "expectations_met": sum(one.passed for one in checked),
-    }
-    return answer(figures, [*faults, *list_faults(checked)])
+    return checked, [f"{name} is not there, and has expectations" for name in wanted.suites if name not in here]

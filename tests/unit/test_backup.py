@@ -17,6 +17,7 @@ from domain.backup import (
     answer,
     decide_verdict,
     judge_contents,
+    judge_data,
     judge_file,
     judge_invariants,
     judge_sentinels,
@@ -94,6 +95,19 @@ def test_contents_are_held_against_the_manifest() -> None:
     for found in ({}, {"public.a": TableContent(rows=2, hash="7")}, {"public.a": TableContent(rows=3, hash="8")}):
         assert len(judge_contents(promised, found)) == 1
     assert judge_contents(Manifest(tables={"public.a": TableContent(rows=3)}), {"public.a": content}) == []
+
+
+def test_data_is_counted_hashed_and_expected() -> None:
+    """Null without anything to hold it against; one fault of any kind is a no."""
+    content, met = TableContent(rows=3, hash="7"), Checked(table="a", expectation="expect_x", passed=True)
+    promised = Manifest(tables={"a": content})
+    assert judge_data(Manifest(), {}, [], []).passed is None
+    found = judge_data(promised, {"a": content}, [met], [])
+    assert found.passed is True
+    assert found.figures == {"tables": {"a": {"rows": 3, "hash": "7"}}, "expectations": 1, "expectations_met": 1}
+    assert judge_data(promised, {}, [met], []).passed is False
+    assert judge_data(promised, {"a": content}, [met.model_copy(update={"passed": False})], []).passed is False
+    assert judge_data(Manifest(), {}, [], ["b is not there, and has expectations"]).passed is False
 
 
 def test_a_rule_is_broken_by_rows_and_by_not_being_answerable() -> None:
