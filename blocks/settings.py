@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         default=8202,
         description="TCP port. The local Vault (an OpenBao): not 8200 and 8201, which a Vault of the user's own has.",
     )
+    pair_port: Port = Field(
+        default=5440,
+        description=(
+            "TCP port. The first of those that database pairs take, five each: gateway, both servers, both ends of the "
+            "link. A pair keeps its ports."
+        ),
+    )
     ledger_url: SecretStr = Field(
         default=SecretStr(""),
         description=(

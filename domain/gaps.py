@@ -18,13 +18,17 @@ class Gap(BaseModel):
     resolution: str
 
 
-def list_gaps(spec: EnvironmentSpec, known_contexts: Collection[str], backends: Collection[str]) -> list[Gap]:
+def list_gaps(
+    spec: EnvironmentSpec, known_contexts: Collection[str], backends: Collection[str], pair_version: str = ""
+) -> list[Gap]:
     """The gaps of a specification.
 
-    `known_contexts` are the names in the kubeconfig that the run can read, `backends` the connected ones of secrets.
+    `known_contexts` are the names in the kubeconfig that the run can read, `backends` the connected ones of secrets,
+    `pair_version` is what its database pair runs, such as 15.18, "" without one.
     """
     return [
         *_cloud_gaps(spec),
+        *_pair_gaps(spec, pair_version),
         *_cluster_gaps(spec, known_contexts),
         *_workload_gaps(spec),
         *_secret_gaps(spec, backends),
@@ -37,6 +41,25 @@ def _cloud_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
             summary="infrastructure is rehearsed, not made",
             detail="The cloud terraform_data keeps one record for each part and makes nothing.",
             resolution="Set `cloud: aws` to make it.",
+        )
+
+
+def _pair_gaps(spec: EnvironmentSpec, version: str) -> Iterator[Gap]:
+    """A pair runs the programs of the machine, and has no snapshots."""
+    database = spec.data.database
+    if database is None or not database.is_pair:
+        return
+    if version and version.partition(".")[0] != database.version.partition(".")[0]:
+        yield Gap(
+            summary=f"the database pair is PostgreSQL {version}, not {database.version}",
+            detail="A pair runs the PostgreSQL programs of this machine.",
+            resolution="Install that version and name its folder with TERRARIUM_POSTGRES_BIN_DIR before it is made.",
+        )
+    if spec.protection.final_snapshot:
+        yield Gap(
+            summary="the database pair has no final snapshot",
+            detail="A teardown removes its data; only the WAL archive stays.",
+            resolution="Take a backup before the teardown.",
         )
 
 

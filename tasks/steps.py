@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.step import Step
-from tasks import approval, aws, modules, report, terraform
+from tasks import approval, aws, modules, pair, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -22,19 +22,25 @@ STEPS: dict[str, Effect] = {
     "pin_modules": modules.pin_modules,
     "apply_infrastructure": terraform.apply_infrastructure,
     "verify_infrastructure": aws.verify_infrastructure,
+    "create_pair": pair.create_pair,
+    "fill_pair": pair.fill_pair,
+    "verify_pair": pair.verify_pair,
     "publish_report": report.publish_report,
     "copy_media_to_vault": aws.copy_media_to_vault,
     "empty_media": aws.empty_media,
+    "delete_pair": pair.delete_pair,
     "destroy_infrastructure": terraform.destroy_infrastructure,
     "verify_removal": aws.verify_removal,
     "publish_removal_report": report.publish_removal_report,
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
-CHANGING_STEPS = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
+CHANGING_STEPS = frozenset(
+    {"apply_infrastructure", "create_pair", "empty_media", "delete_pair", "destroy_infrastructure"}
+)
 
 #: Every inverse that a step may name.
-UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan}
+UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan, "delete_unready_pair": pair.delete_unready_pair}
 
 
 def perform(run: Run, step: Step) -> None:

@@ -31,6 +31,7 @@ from flows.provision import plan_environment, provision_environment
 from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
 from tasks.outcome import load_account
+from tasks.pair import observe_pair
 from tasks.record import record_run
 from tasks.run import Run
 from tasks.steps import perform
@@ -70,7 +71,7 @@ def list_objects(account: AwsAccount, bucket: str, prefix: str) -> list[str]:
 def plan_twice(environment: str, spec_version: int | None = None) -> None:
     """`plan_environment` with each step performed two times."""
     with record_run(environment, Operation.PLAN, spec_version) as run:
-        for step in decide_plan_run(run.spec, observe_infrastructure(run)).steps:
+        for step in decide_plan_run(run.spec, observe_infrastructure(run), observe_pair(run)).steps:
             perform_twice(run, step)
 
 
@@ -78,7 +79,7 @@ def plan_twice(environment: str, spec_version: int | None = None) -> None:
 def provision_twice(environment: str, spec_version: int | None = None) -> None:
     """`provision_environment` with each step performed two times."""
     with record_run(environment, Operation.PROVISION, spec_version) as run:
-        for step in decide_provision(run.spec, observe_infrastructure(run)).steps:
+        for step in decide_provision(run.spec, observe_infrastructure(run), observe_pair(run)).steps:
             perform_twice(run, step)
 
 
@@ -86,7 +87,7 @@ def provision_twice(environment: str, spec_version: int | None = None) -> None:
 def tear_down_twice(environment: str) -> None:
     """`tear_down_environment` with each step performed two times."""
     with record_run(environment, Operation.TEARDOWN) as run:
-        for step in decide_teardown(run.spec).steps:
+        for step in decide_teardown(run.spec, observe_pair(run)).steps:
             perform_twice(run, step)
 
 
