@@ -8,7 +8,7 @@ from domain.errors import RefusedError
 from domain.status import Operation
 
 #: Operations that change nothing: they go on under a hold.
-UNHELD = frozenset({Operation.PLAN})
+UNHELD = frozenset({Operation.PLAN, Operation.BACKUP, Operation.VERIFY})
 
 
 class Hold(BaseModel):

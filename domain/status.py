@@ -43,6 +43,8 @@ class Operation(StrEnum):
     ANCHOR = "anchor"
     BOOTSTRAP = "bootstrap"
     ACCOUNT = "account"
+    BACKUP = "backup"
+    VERIFY = "verify"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -4,12 +4,12 @@ What stands below `Args` in a flow's docstring is what a person reads beside the
 """
 
 from prefect import flow
-from tasks.pair import observe_pair
 
 from domain.approval import decide_gate
 from domain.provision import decide_plan_run, decide_provision
 from domain.status import Operation
 from tasks.approval import read_proposal
+from tasks.pair import observe_pair
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.secret import check_secrets

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from domain.step import Step
-from tasks import approval, aws, modules, pair, report, terraform
+from tasks import approval, aws, backup, modules, pair, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -32,6 +32,11 @@ STEPS: dict[str, Effect] = {
     "destroy_infrastructure": terraform.destroy_infrastructure,
     "verify_removal": aws.verify_removal,
     "publish_removal_report": report.publish_removal_report,
+    "take_dump": backup.take_dump,
+    "expire_backups": backup.expire_backups,
+    "publish_backup": backup.publish_backup,
+    "restore_and_ask": backup.restore_and_ask,
+    "publish_verdict": backup.publish_verdict,
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
@@ -40,7 +45,11 @@ CHANGING_STEPS = frozenset(
 )
 
 #: Every inverse that a step may name.
-UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan, "delete_unready_pair": pair.delete_unready_pair}
+UNDOS: dict[str, Effect] = {
+    "delete_plan": aws.delete_plan,
+    "delete_unready_pair": pair.delete_unready_pair,
+    "delete_scratch": backup.delete_scratch,
+}
 
 
 def perform(run: Run, step: Step) -> None:

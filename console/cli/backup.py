@@ -1,4 +1,4 @@
-"""`terrarium backup`: copies of the control plane itself, and the check of a dump. Both work without the API.
+"""`terrarium backup`: of environments, by the API; of the control plane itself, and the check of a dump, without it.
 
 The API may not copy: no server of ours knows the passwords of both databases. So another process of the user's does,
 by the credentials in the state folder, and answers in JSON. A dump is checked where it lies: on the user's disk.
@@ -8,23 +8,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from console.cli.options import json_option, yes_option
+from console.cli.options import json_option, read_waiting, waiting_options, yes_option
 from console.cli.output import CommandError, print_json
+from console.cli.verdict import EXIT_UNPROVED, print_verdict
 
-if TYPE_CHECKING:
-    from domain.backup import Answer, BackupVerdict
-
-EXIT_UNPROVED = 3
 JSON_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
 def backup() -> None:
-    """Backups: verify one; of Prefect's database and the ledger, take one and restore one."""
+    """Backups: take, list and verify them; copy and restore the control plane itself."""
 
 
 @backup.command("control-plane", epilog="Example: terrarium backup control-plane --to ~/backups")
@@ -47,41 +43,76 @@ def restore(folder: Path, yes: bool, as_json: bool) -> None:
     _answer(["restore", str(folder.absolute()), *(["--yes"] if yes else [])], as_json, "Restored from")
 
 
-@backup.command(epilog="Example: terrarium backup verify --file shop.dump --expectations suites.json")
-@click.option("--file", type=click.Path(exists=True, path_type=Path), required=True, help="A PostgreSQL dump.")
-@click.option("--expectations", type=JSON_FILE, required=True, help="JSON: table to suite of Great Expectations.")
-@click.option("--manifest", type=JSON_FILE, help="JSON: sha256, tables with rows and hash, sentinels.")
-@click.option("--invariants", type=JSON_FILE, help="JSON: name to a query that returns the rows that break it.")
+@backup.command(epilog="Example: terrarium backup take dev")
+@click.argument("environment")
 @json_option
-def verify(file: Path, expectations: Path, manifest: Path | None, invariants: Path | None, as_json: bool) -> int:
-    """Restore a dump into a scratch server, and ask it five questions. Code 0 passed, 3 failed or incomplete.
+@waiting_options
+def take(environment: str, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+    """Take a backup of ENVIRONMENT's database into its account's vault."""
+    from console.cli.backups import take_backup
 
-    The dump may be in PostgreSQL's custom, tar, directory or plain format. It is restored without a network, by a role
-    and an operating-system user without rights, here on this machine.
+    return take_backup(environment, as_json, read_waiting(timeout, no_wait))
+
+
+@backup.command("list", epilog="Example: terrarium backup list dev")
+@click.argument("environment")
+@json_option
+def list_(environment: str, as_json: bool) -> None:
+    """List the backups of ENVIRONMENT, the newest first, with what their restore tests said."""
+    from console.cli.backups import list_backups
+
+    list_backups(environment, as_json)
+
+
+@backup.command(
+    epilog="""\b
+Example: terrarium backup verify dev
+         terrarium backup verify --file shop.dump --expectations suites.json"""
+)
+@click.argument("environment", required=False)
+@click.option("--backup", "backup_id", metavar="ID", help="Which backup of ENVIRONMENT; else the newest.")
+@click.option("--file", type=click.Path(exists=True, path_type=Path), help="A PostgreSQL dump on this machine.")
+@click.option("--expectations", type=JSON_FILE, help="JSON: table to suite of Great Expectations. With --file.")
+@click.option("--manifest", type=JSON_FILE, help="JSON: sha256, tables with rows and hash, sentinels. With --file.")
+@click.option("--invariants", type=JSON_FILE, help="JSON: name to a query that returns what breaks it. With --file.")
+@json_option
+@waiting_options
+def verify(
+    environment: str | None,
+    backup_id: str | None,
+    file: Path | None,
+    expectations: Path | None,
+    manifest: Path | None,
+    invariants: Path | None,
+    as_json: bool,
+    timeout: float | None,
+    no_wait: bool,
+) -> int:
+    """Restore a backup of ENVIRONMENT, or a dump of yours, into a scratch server, and ask it five questions.
+
+    Code 0 passed, 3 failed or incomplete. A dump may be in PostgreSQL's custom, tar, directory or plain format. It is
+    restored on this machine, without the API, without a network, by a role and an operating-system user without rights.
     """
+    if (environment is None) == (file is None):
+        raise click.UsageError("Name an environment, or a dump with --file.")
+    if environment is not None:
+        from console.cli.backups import verify_backup
+
+        return verify_backup(environment, backup_id, as_json, read_waiting(timeout, no_wait))
+    if file is None or expectations is None:
+        raise click.UsageError("A dump is verified against --expectations.")
+    return _verify_file(file, expectations, manifest, invariants, as_json)
+
+
+def _verify_file(file: Path, expectations: Path, manifest: Path | None, invariants: Path | None, as_json: bool) -> int:
     from console.cli.verification import verify_file
 
     verdict, ignored = verify_file(file, expectations, manifest, invariants)
     if ignored:
         click.echo(f"The manifest's {', '.join(ignored)} are not known and were not looked at.", err=True)
-    print_json(verdict.to_json()) if as_json else _print_verdict(verdict)
+    told = verdict.to_json()
+    print_json(told) if as_json else print_verdict(told)
     return 0 if verdict.status == "passed" else EXIT_UNPROVED
-
-
-def _print_verdict(verdict: "BackupVerdict") -> None:
-    colour = {"passed": "green", "failed": "red"}.get(verdict.status, "yellow")
-    took = f", restored in {verdict.restore_seconds:.1f} s" if verdict.restore_seconds is not None else ""
-    click.echo(f"{click.style(verdict.status, fg=colour, bold=True)}{took}")
-    for question, found in verdict.questions.items():
-        click.echo(f"  {question.value:<11} {_tell(found)}")
-        for fault in found.faults:
-            click.echo(f"    {fault}")
-
-
-def _tell(found: "Answer") -> str:
-    if found.passed is None:
-        return f"not asked: {found.unasked}" if found.unasked else "not asked: there is nothing to hold it against"
-    return "yes" if found.passed else click.style("no", fg="red")
 
 
 def _answer(arguments: list[str], as_json: bool, words: str) -> None:

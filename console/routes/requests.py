@@ -5,7 +5,8 @@ So a run knows who asked and why.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from blocks.ledger.rows import EnvironmentRow, PlanRow, SpecVersion
 from console.contract import Run
@@ -29,17 +30,22 @@ def start_run(
     *,
     replace: Sequence[str] = (),
     is_upgrade: bool = False,
+    parameters: Mapping[str, str] = MappingProxyType({}),
 ) -> Run:
-    """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
+    """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of.
+
+    `parameters` are those of the flow that only one kind of run has.
+    """
     refuse_held(operation, sources.ledger.read_hold(environment), sources.read_clock())
     spec_version = _record_request(sources, asking, environment, operation, spec_version, plan_id)
     if replace:
         sources.ledger.add_replacements(asking.request_id, environment, replace, asking.actor)
-    parameters: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
+    given: dict[str, str | int] = {"environment": environment, **parameters}
+    given |= {"upgrade": True} if is_upgrade else {}
     if operation in (Operation.PLAN, Operation.PROVISION) and spec_version is not None:
-        parameters["spec_version"] = spec_version
+        given["spec_version"] = spec_version
     flow_run = sources.prefect.start_run(
-        operation.value, parameters, idempotency_key=asking.request_id, tags=[f"environment:{environment}"]
+        operation.value, given, idempotency_key=asking.request_id, tags=[f"environment:{environment}"]
     )
     return merge_run(sources, sources.ledger.read_run(flow_run.run_id), flow_run)
 

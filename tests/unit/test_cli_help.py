@@ -77,6 +77,8 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "backup control-plane",
         "backup restore",
         "backup verify",
+        "backup take",
+        "backup list",
         "status",
         "doctor",
     }
