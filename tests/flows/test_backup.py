@@ -19,7 +19,7 @@ BACKUPS = {
         "bookings": ({"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},),
         "authors": ({"type": "expect_column_values_to_be_unique", "kwargs": {"column": "email"}},),
     },
-    "invariants": {"a night costs something": "SELECT id FROM places WHERE night_cents <= 0"},
+    "invariants": {"an author is of ours": "SELECT id FROM authors WHERE email NOT LIKE '%@example.com'"},
 }
 DATABASE = {"version": "16", "provider": "postgres", "example_rows": ROWS, "backups": BACKUPS}
 SPEC: dict[str, Any] = PLACE | {"data": {"database": DATABASE}}
@@ -73,14 +73,14 @@ def test_a_backup_is_taken_and_proved(world: World, ready: str) -> None:
 def test_a_backup_that_is_not_what_it_promised_fails(world: World, ready: str) -> None:
     """Its rules are asked of what was restored: a run over a broken one fails, and says which."""
     with connect(find_pair(world, ready), "app") as session:
-        session.execute("UPDATE places SET night_cents = 0 WHERE id = 1")
+        session.execute("UPDATE authors SET email = 'author1@example.net' WHERE id = 1")
     assert world.run("backup", ready).status == "succeeded"
     with connect(find_pair(world, ready), "app") as session:
-        session.execute("UPDATE places SET night_cents = 2000 WHERE id = 1")
+        session.execute("UPDATE authors SET email = 'author1@example.com' WHERE id = 1")
     run = world.run("verify", ready)
     assert run.status == "failed"
     assert run.environment_status is None
-    assert "a night costs something" in run.error
+    assert "an author is of ours" in run.error
     assert verdict_of(world, run).status == "failed"
     assert "failed" in world.read_artifact(f"verdict-{ready}")
 
