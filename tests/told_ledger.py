@@ -77,7 +77,8 @@ def tell_all(ledger: Ledger) -> None:
     ledger.add_extension("dev", AT, "bob", "demo")
     numbers: dict[object, int] = {}
     for table in (*team_tables.CHAINED, *backup_tables.CHAINED):
-        values = {name: numbers.get(value, value) for name, value in TEAM_RECORDS[table.name].items()}
+        told = TEAM_RECORDS[table.name]
+        values = {name: numbers.get(value, value) if isinstance(value, str) else value for name, value in told.items()}
         own = {"environment": "dev"} if "environment" in table.c else {}
         with ledger._append() as chain:
             numbers[table.name] = chain.append(table, values | own, environment="dev", actor="ada")

@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 
 from pydantic import TypeAdapter, ValidationError
 
-from blocks.expectations import load_expectations
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.scratch.folder import lend_folder
 from blocks.scratch.verification import Wanted, verify_dump
@@ -31,7 +29,6 @@ def verify_file(
             parameters={"now": datetime.now(UTC).isoformat()},
         )
         programs = find_postgres_binaries(settings.postgres_bin_dir)
-        Thread(target=load_expectations, daemon=True).start()
         with lend_folder(settings.state_dir / "scratch") as folder:
             return verify_dump(file, wanted, folder, programs), ignored
     except TerrariumError as error:
