@@ -91,6 +91,7 @@ def _become(wanted: dict[str, Any]) -> NoReturn:
 
 
 def _build_root(root: str, binds: list[tuple[str, str, bool]]) -> None:
+    os.umask(0o022)  # what it makes is for another user
     _mount("/", None, MS_REC | MS_PRIVATE)
     _mount(root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
     for folder in ("dev", "dev/shm", "tmp"):

@@ -65,6 +65,8 @@ class Jail:
         (self.folder / "etc" / "passwd").write_text(f"{USER}:x:{self.uid}:{self.uid}::/scratch:/bin/false\n")
         (self.folder / "etc" / "group").write_text(f"{USER}:x:{self.uid}:\n")
         (self.folder / "etc" / "nsswitch.conf").write_text("passwd: files\ngroup: files\n")
+        for path in (self.folder / "etc").iterdir():
+            path.chmod(0o644)  # whatever the umask is: another user reads them
         try:
             for folder in (self.work, self.dump):
                 folder.mkdir(mode=0o700)

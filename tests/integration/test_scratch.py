@@ -73,6 +73,18 @@ def test_a_jail_has_no_rights_and_no_account(jail: Jail) -> None:
     assert jail.run("/bin/sh", "-c", "mount -t tmpfs none /tmp; su -c id; chroot / id").returncode != 0
 
 
+def test_a_jail_is_the_same_under_a_strict_umask(postgres: PostgresServer, tmp_path: Path) -> None:
+    """A worker's runs have one: what the jail's user needs, it can read."""
+    before = os.umask(0o077)
+    try:
+        jail = Jail(tmp_path / "scratch", postgres.binaries)
+        jail.create()
+        told = jail.run("/bin/sh", "-c", "id && echo x > /dev/null && echo x > /tmp/x")
+    finally:
+        os.umask(before)
+    assert (told.returncode, "(scratch)" in told.stdout) == (0, True), told
+
+
 def test_a_jail_reaches_nobody(jail: Jail, listener: socket.socket) -> None:
     """Not even what listens on this machine's own loopback."""
     port = listener.getsockname()[1]
