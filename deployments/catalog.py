@@ -68,6 +68,16 @@ DEPLOYMENTS = (
         schedule=Cron("*/30 * * * *"),
     ),
     Deployed(
+        name="backup",
+        entrypoint="flows.backup.take_backup",
+        description="Take a backup of an environment's database into its account's vault, and let old ones go.",
+    ),
+    Deployed(
+        name="verify",
+        entrypoint="flows.backup.verify_backup",
+        description="Restore a backup into a scratch server and ask it five questions. The newest, or the one named.",
+    ),
+    Deployed(
         name="bootstrap",
         entrypoint="flows.account.bootstrap_account",
         description="Make what an account needs before its first environment: buckets, key, role. Give its name.",

@@ -134,7 +134,7 @@ def refuse_other_place(environment: str, made_in: tuple[str, str], now: tuple[st
 
 def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed: bool) -> EnvironmentStatus | None:
     """What a failed run leaves of its environment; None where it changed nothing that was there before."""
-    if operation == Operation.PLAN:
+    if operation in (Operation.PLAN, Operation.BACKUP, Operation.VERIFY):
         return None
     if was_ready or operation in (Operation.DRILL, Operation.FAILOVER):
         return EnvironmentStatus.DEGRADED if may_have_changed else None

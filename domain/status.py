@@ -45,6 +45,8 @@ class Operation(StrEnum):
     ACCOUNT = "account"
     DRILL = "drill"
     FAILOVER = "failover"
+    BACKUP = "backup"
+    VERIFY = "verify"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -121,7 +121,9 @@ def _has_login(pair: Pair) -> bool:
 def _read_history(environment: str) -> dict[str, Any]:
     known = ledger().read_environment(environment)
     drills = [one for one in ledger().list_runs(environment, RUNS_LOOKED_THROUGH) if _is_ended_drill(one)]
-    told = {"ready_since": known.ready_at if known else None}
+    told: dict[str, Any] = {"ready_since": known.ready_at if known else None}
+    if verdicts := ledger().list_verdicts(environment):
+        told |= {"last_verdict": verdicts[0].status, "last_verdict_at": verdicts[0].at}
     if not drills:
         return told
     report = (drills[0].report or {}).get("drill") or {}

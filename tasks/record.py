@@ -163,12 +163,26 @@ def _choose_live(
     return version, _read_stored(environment, version)
 
 
+def _choose_made(
+    environment: str, _spec_version: int | None, known: EnvironmentRow | None, _actor: str
+) -> tuple[int, EnvironmentSpec]:
+    """The spec that the environment stands by: what is backed up is what is there."""
+    if known is None or known.spec_version is None or known.status == EnvironmentStatus.DESTROYED:
+        raise RefusedError(
+            f"There is no environment {environment} whose data could be backed up.",
+            "`terrarium env list` shows those that exist.",
+        )
+    return known.spec_version, _read_stored(environment, known.spec_version)
+
+
 _CHOICES = {
     Operation.PLAN: _choose_wanted,
     Operation.PROVISION: _choose_wanted,
     Operation.TEARDOWN: _choose_applied,
     Operation.DRILL: _choose_live,
     Operation.FAILOVER: _choose_live,
+    Operation.BACKUP: _choose_made,
+    Operation.VERIFY: _choose_made,
 }
 
 

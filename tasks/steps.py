@@ -9,7 +9,7 @@ from typing import Any
 
 from blocks.ledger import StepRow
 from domain.step import Step
-from tasks import approval, aws, drill, drill_report, modules, pair, pair_order, report, terraform
+from tasks import approval, aws, backup, drill, drill_report, modules, pair, pair_order, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -45,6 +45,11 @@ STEPS: dict[str, Effect] = {
     "compare_sides": drill.compare_sides,
     "publish_drill_report": drill_report.publish_drill_report,
     "publish_failover_report": drill_report.publish_failover_report,
+    "take_dump": backup.take_dump,
+    "expire_backups": backup.expire_backups,
+    "publish_backup": backup.publish_backup,
+    "restore_and_ask": backup.restore_and_ask,
+    "publish_verdict": backup.publish_verdict,
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
@@ -58,6 +63,7 @@ ORDER = "restore_pair"
 UNDOS: dict[str, Effect] = {
     "delete_plan": aws.delete_plan,
     "delete_unready_pair": pair.delete_unready_pair,
+    "delete_scratch": backup.delete_scratch,
     "stop_probe": drill.stop_probe,
     ORDER: pair_order.restore_pair,
 }

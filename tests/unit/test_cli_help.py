@@ -81,6 +81,9 @@ def test_the_commands_are_those_that_were_promised() -> None:
         "evidence verify",
         "backup control-plane",
         "backup restore",
+        "backup verify",
+        "backup take",
+        "backup list",
         "status",
         "doctor",
     }
