@@ -20,6 +20,7 @@ from domain.drill import (
 )
 from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill
 from domain.errors import RefusedError
+from domain.gaps import list_gaps
 from domain.readiness import Recoverability, Side, check_window, decide_readiness
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
@@ -183,6 +184,15 @@ def test_a_failover_needs_a_standby() -> None:
     alone = PAIR.model_copy(update={"sides": (PAIR.sides[0],)})
     with pytest.raises(RefusedError, match="no standby that answers"):
         decide_fail_over(make_spec(), alone, accepts_loss=True)
+
+
+def test_what_a_file_promises_and_no_drill_measures_is_a_gap() -> None:
+    """RDS is not drilled, and services are not started in the recovery region: both are named, with the way."""
+    promised = {"rto": "8h", "rpo": "1d", "backup_max_age": "2d", "drill": {"schedule": "0 4 * * WED"}}
+    rds = make_spec(data={"database": {"version": "16"}}, services={}, recovery=promised | {"scope": "pilot_light"})
+    told = {gap.summary for gap in list_gaps(rds, [], ["vault", "secrets-manager"])}
+    assert {"its scheduled drills are refused", "no pilot light is kept in the recovery region"} <= told
+    assert not any("drills" in gap.summary for gap in list_gaps(make_spec(), [], []))
 
 
 MEASURED = {"is_synchronous": False, "rpo_rows": 3, "diverged_rows_after_failback": 0}
