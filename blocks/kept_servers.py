@@ -7,17 +7,15 @@ Invariant: `kill_server` returns only when no process of the server is left.
 
 import os
 import shlex
-import signal
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from xmlrpc.client import Fault
 
 from pydantic import BaseModel, ConfigDict
 
-from blocks.process_folders import list_workers
+from blocks.process_folders import kill_workers
 from blocks.relay import is_relay_healthy
 from blocks.supervisor import Part, Stack, is_postgres_healthy, open_supervisor
 from blocks.supervisor_config import render_section
@@ -25,9 +23,6 @@ from domain.errors import PermanentError, RefusedError, TemporaryError
 
 #: Below the state folder.
 KEPT_FOLDER = "servers"
-POLL_SECONDS = 0.02
-#: How long what was killed may take to be gone: a process in the middle of a write to the disk.
-KILL_SECONDS = 10.0
 ALREADY_ADDED, NOT_RUNNING, ALREADY_STARTED, BAD_NAME = 90, 70, 60, 10
 
 
@@ -107,19 +102,7 @@ def kill_server(stack: Stack, name: str) -> int:
     own, and outlive a killed postmaster for a moment. PermanentError where one cannot be proved dead.
     """
     server = read_kept_server(stack, name)
-    deadline, killed = time.monotonic() + KILL_SECONDS, set()
-    while pids := list_workers(server.directory, Path(server.command[0]).name):
-        if time.monotonic() > deadline:
-            raise PermanentError(
-                f"{name} could not be proved dead: processes {', '.join(map(str, sorted(pids)))} are left.",
-                "They hang in the kernel, or belong to another user. Nothing was promoted; end them, then try again.",
-            )
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        killed |= pids
-        time.sleep(POLL_SECONDS / 10)
-    return len(killed)
+    return kill_workers(server.directory, name, Path(server.command[0]).name)
 
 
 def forget_server(stack: Stack, name: str) -> None:

@@ -4,7 +4,9 @@ Invariant: a process that cannot be looked into is never taken for one that is n
 """
 
 import os
+import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,9 @@ from typing import Any
 from domain.errors import PermanentError
 
 PROCESSES = Path("/proc")
+#: How long what was killed may take to be gone: a process in the middle of a write to the disk.
+KILL_SECONDS = 10.0
+POLL_SECONDS = 0.002
 #: Linux cuts the names of processes.
 NAME_LENGTH = 15
 
@@ -26,6 +31,26 @@ def list_workers(folder: Path, program: str = "") -> set[int]:
     wanted = os.path.realpath(folder)
     folders = _read_folders(folder.stat(), program) if (PROCESSES / "self").exists() else _ask_system()
     return {pid for pid, found in folders.items() if found == wanted and pid != os.getpid()}
+
+
+def kill_workers(folder: Path, name: str, program: str = "") -> int:
+    """SIGKILL to every process that works in a folder, also frozen ones, until none is left; how many were killed.
+
+    PermanentError, with the `name` of what they are, where one cannot be proved dead.
+    """
+    deadline, killed = time.monotonic() + KILL_SECONDS, set[int]()
+    while pids := list_workers(folder, program):
+        if time.monotonic() > deadline:
+            raise PermanentError(
+                f"{name} could not be proved dead: processes {', '.join(map(str, sorted(pids)))} are left.",
+                "They hang in the kernel, or belong to another user. Nothing was promoted; end them, then try again.",
+            )
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= pids
+        time.sleep(POLL_SECONDS)
+    return len(killed)
 
 
 def _read_folders(owner: os.stat_result, program: str) -> dict[int, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import get_run_logger, task
 
 from blocks.postgres import pair as pairs
+from blocks.postgres.account import choose_account, find_reachable
 from blocks.postgres.archive import is_archive_current, keep_archive
 from blocks.postgres.pair_files import Pair, open_pair, read_record
 from blocks.postgres.replication import read_primary, read_state, wait_for_replay
@@ -16,7 +17,8 @@ from blocks.settings import read_settings
 from blocks.supervisor import Stack, read_stack
 from domain.errors import PermanentError
 from domain.pair import NODES, PairSpec
-from domain.pair_plan import ObservedPair, read_wanted
+from domain.pair_plan import ObservedPair, decide_pair, read_wanted
+from domain.status import Operation
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
@@ -116,14 +118,16 @@ def delete_pair(run: Run) -> dict[str, Any]:
 def describe_pair(run: Run) -> tuple[dict[str, str], str]:
     """For the report: where clients find the pair and how they connect, without a password; and its version.
 
-    Both are empty where there is none.
+    Both are empty where there is none, but for what a plan would do about it.
     """
+    steps = list(decide_pair(run.spec, observe_pair(run))) if run.operation == Operation.PLAN else []
+    planned = {"applying would do": ", ".join(step.name for step in steps)} if steps else {}
     stack = find_stack(run)
     record = read_record(stack, run.environment) if stack else None
     if stack is None or record is None:
-        return {}, ""
+        return planned, ""
     pair = open_environments_pair(run)
-    about = {
+    about = planned | {
         "endpoint": f"{record.host}:{record.ports.gateway} (the gateway: it leads to the primary)",
         "connect": f'psql "{pair.describe_connection("app")}"',
         "passwords": f"{pair.passfile}, for who ran `make up` alone",
@@ -146,8 +150,10 @@ def find_stack(run: Run) -> Stack | None:
 
 
 def find_programs() -> Path:
-    """PostgreSQL's programs, where the servers' account can reach them."""
-    return find_postgres_binaries(read_settings().postgres_bin_dir)
+    """PostgreSQL's programs, where the servers' account can reach them: `make up` has brought them there."""
+    settings = read_settings()
+    found, folder = find_postgres_binaries(settings.postgres_bin_dir), read_stack(settings).database_dir
+    return find_reachable(found, folder, choose_account())
 
 
 def _stack(run: Run) -> Stack:

@@ -70,9 +70,14 @@ def write_owned(path: Path, text: str, account: Account | None) -> None:
 
 def bring_programs(programs: Path, folder: Path, account: Account | None) -> Path:
     """The programs where the account can reach them: copied into `folder` from a checkout that it cannot enter."""
-    if account is None or can_reach(programs / "postgres", account):
-        return programs
-    copy = folder / "programs"
-    shutil.copytree(programs.parent, copy, symlinks=True, dirs_exist_ok=True)
-    copy.chmod(0o755)
-    return copy / programs.name
+    reachable = find_reachable(programs, folder, account)
+    if reachable != programs:
+        shutil.copytree(programs.parent, reachable.parent, symlinks=True, dirs_exist_ok=True)
+        reachable.parent.chmod(0o755)
+    return reachable
+
+
+def find_reachable(programs: Path, folder: Path, account: Account | None) -> Path:
+    """The programs themselves where the account can reach them, else where `bring_programs` copies them to."""
+    is_reachable = account is None or can_reach(programs / "postgres", account)
+    return programs if is_reachable else folder / "programs" / programs.name

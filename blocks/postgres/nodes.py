@@ -23,6 +23,7 @@ from blocks.postgres.config import ACCESS, node_command, slot_name, write_config
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.replication import checkpoint, create_slot, drop_lost_slot
 from blocks.postgres.session import connect
+from blocks.process_folders import kill_workers
 from blocks.supervisor import is_postgres_healthy
 from domain.errors import PermanentError, TemporaryError
 from domain.pair import SUPERUSER, Node, other
@@ -41,8 +42,7 @@ def create_primary(pair: Pair, node: Node) -> None:
     server = pair.server(node)
     if server.data.exists():
         return
-    unfinished = ServerFolder(server.folder / "new", server.programs, server.account)
-    _clear(unfinished)
+    unfinished = _begin_copy(pair, node)
     initialise(unfinished, SUPERUSER, pair.password(SUPERUSER))
     with (unfinished.data / "postgresql.conf").open("a") as file:
         file.write(write_config(pair))
@@ -50,7 +50,7 @@ def create_primary(pair: Pair, node: Node) -> None:
     for name in ("server.key", "server.crt"):
         write_owned(unfinished.data / name, (pair.folder / name).read_text(), server.account)
     unfinished.data.rename(server.data)
-    _clear(unfinished, is_wanted=False)
+    unfinished.folder.rmdir()
 
 
 def create_standby(pair: Pair, node: Node) -> None:
@@ -61,15 +61,14 @@ def create_standby(pair: Pair, node: Node) -> None:
     with connect(pair, at=primary, database="postgres") as session:
         drop_lost_slot(session, node)
         create_slot(session, node)
-    unfinished = ServerFolder(server.folder / "new", server.programs, server.account)
-    _clear(unfinished)
+    unfinished = _begin_copy(pair, node)
     environment = pair.variables("replicator") | {"PGPORT": str(pair.record.ports.link_to(primary))}
     environment["PGSSLROOTCERT"] = str(pair.certificate)
     arguments = ("-D", str(unfinished.data), "--wal-method=stream", f"--slot={slot_name(node)}", "--checkpoint=fast")
     server.check("pg_basebackup", *arguments, environment=environment, timeout_seconds=COPY_SECONDS)
     _make_standby(unfinished)
     unfinished.data.rename(server.data)
-    _clear(unfinished, is_wanted=False)
+    unfinished.folder.rmdir()
 
 
 def keep_node(pair: Pair, node: Node) -> None:
@@ -134,6 +133,7 @@ def rewind_node(pair: Pair, node: Node) -> bool:
     `rebuild_node`.
     """
     server, primary = pair.server(node), other(node)
+    kill_workers(server.folder, f"an earlier pg_rewind of {pair.name(node)}")
     checkpoint(pair, primary)
     (server.data / SIGNAL).unlink(missing_ok=True)  # single-user recovery, which pg_rewind runs, refuses it
     (server.data / "postmaster.pid").unlink(missing_ok=True)  # proved dead: the number may be another process's by now
@@ -188,7 +188,12 @@ def _check_version(pair: Pair, node: Node) -> None:
         )
 
 
-def _clear(unfinished: ServerFolder, *, is_wanted: bool = True) -> None:
+def _begin_copy(pair: Pair, node: Node) -> ServerFolder:
+    """An empty folder beside the server's data. What a killed run had begun there still runs, and is ended first."""
+    server = pair.server(node)
+    unfinished = ServerFolder(server.folder / "new", server.programs, server.account)
+    for folder in (server.folder, unfinished.folder):
+        kill_workers(folder, f"an earlier copy of {pair.name(node)}")
     shutil.rmtree(unfinished.folder, ignore_errors=True)
-    if is_wanted:
-        make_folder(unfinished.folder, unfinished.account)
+    make_folder(unfinished.folder, unfinished.account)
+    return unfinished

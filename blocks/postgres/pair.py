@@ -3,15 +3,18 @@
 Invariant: data is never made where either server has some, and never removed but by `delete_pair`.
 """
 
+import fcntl
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from blocks.kept_servers import forget_server, is_fenced, list_kept
 from blocks.postgres.account import write_owned
 from blocks.postgres.config import write_archive_script
-from blocks.postgres.nodes import create_primary, create_standby, keep_node, start_node
+from blocks.postgres.nodes import create_primary, create_standby, keep_node, rebuild_node, start_node, stop_node
 from blocks.postgres.pair_files import (
     Pair,
     create_files,
@@ -23,6 +26,7 @@ from blocks.postgres.pair_files import (
 )
 from blocks.postgres.relays import delay_link, keep_relays, lead_gateway, mend_link
 from blocks.postgres.replication import (
+    has_lost_slot,
     prepare_primary,
     read_node,
     read_primary,
@@ -30,6 +34,7 @@ from blocks.postgres.replication import (
     wait_for_replay,
 )
 from blocks.postgres.roles import create_roles
+from blocks.process_folders import kill_workers
 from blocks.supervisor import Stack
 from domain.errors import PermanentError
 from domain.pair import NODES, PORTS, Node, PairPorts, PairRecord, PairSpec, other
@@ -46,11 +51,12 @@ def create_pair(
 
     A fenced server stays as it is: it comes back by a failback.
     """
-    known = read_record(stack, environment)
-    if known is None:
-        ports = choose_ports(stack, first_port)
-        known = PairRecord(environment=environment, host=stack.host, ports=ports, spec=spec, run_id=run_id)
-    pair = create_files(stack, known.model_copy(update={"spec": spec}), programs, now)
+    with lock_ports(stack):
+        known = read_record(stack, environment)
+        if known is None:
+            ports = choose_ports(stack, first_port)
+            known = PairRecord(environment=environment, host=stack.host, ports=ports, spec=spec, run_id=run_id)
+        pair = create_files(stack, known.model_copy(update={"spec": spec}), programs, now)
     if not pair.record.is_ready:
         write_owned(pair.not_yet, "", pair.account)
     write_owned(pair.folder / "archive.sh", write_archive_script(pair), pair.account)
@@ -72,6 +78,9 @@ def delete_pair(stack: Stack, environment: str) -> bool:
     folder = pair_folder(stack, environment)
     if not folder.exists():
         return False
+    for node in NODES:
+        for path in (folder / node, folder / node / "new"):
+            kill_workers(path, f"a copy of {environment}-{node}")
     remove_files(folder)
     return True
 
@@ -86,6 +95,14 @@ def mark_ready(pair: Pair, archive_prefix: str) -> Pair:
 def mark_filled(pair: Pair, rows: int) -> Pair:
     """How many example rows it was given."""
     return write_record(pair, pair.record.model_copy(update={"filled_rows": rows}))
+
+
+@contextmanager
+def lock_ports(stack: Stack) -> Iterator[None]:
+    """Two runs that make a pair each choose their ports one after the other."""
+    with (stack.state_dir / "pair-ports.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def choose_ports(stack: Stack, first: int) -> PairPorts:
@@ -115,12 +132,20 @@ def _bring_up(pair: Pair) -> Node:
     standby = other(primary)
     if is_fenced(pair.stack, pair.name(standby)):
         return primary
+    if has_lost_slot(pair, primary):
+        rebuild_standby(pair, standby)
     create_standby(pair, standby)
     start_node(pair, standby)
     prepare_primary(pair, primary)
     wait_for_replay(pair, primary, REPLAY_SECONDS)
     prepare_primary(pair, primary, is_synchronous=pair.record.spec.is_synchronous)
     return primary
+
+
+def rebuild_standby(pair: Pair, node: Node) -> None:
+    """Make a standby anew that the primary has no more WAL for: all that it has is the primary's."""
+    stop_node(pair, node)
+    rebuild_node(pair, node)
 
 
 def _wait_for_primary(pair: Pair) -> Node:

@@ -101,7 +101,7 @@ class Pair:
     def describe_connection(self, role: Role) -> str:
         """The same through the gateway as a string of libpq's; it names the file with the password, not that."""
         known = {key: value for key, value in self.conninfo(role).items() if key not in ("password", "connect_timeout")}
-        return " ".join(f"{key}={value}" for key, value in {**known, "passfile": self.passfile}.items())
+        return " ".join(f"{key}={_quote(str(value))}" for key, value in {**known, "passfile": self.passfile}.items())
 
     def variables(self, role: Role, at: Node | None = None, database: str = DATABASE) -> dict[str, str]:
         """The same for a child process of libpq's: environment variables."""
@@ -191,7 +191,12 @@ def standby_conninfo(pair: Pair, node: Node) -> str:
         "sslrootcert": pair.certificate,
         "connect_timeout": CONNECT_SECONDS,
     }
-    return " ".join(f"{key}='{value!s}'" for key, value in parts.items())
+    return " ".join(f"{key}={_quote(str(value))}" for key, value in parts.items())
+
+
+def _quote(value: str) -> str:
+    """As libpq reads a value, without quotes where it needs none."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" if set(value) & set(" '\\") else value
 
 
 def _passwords_file(folder: Path) -> Path:

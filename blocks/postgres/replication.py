@@ -99,6 +99,13 @@ def create_slot(session: Session, standby: Node) -> None:
         session.execute("SELECT pg_create_physical_replication_slot(%s, true)", (name,))
 
 
+def has_lost_slot(pair: Pair, primary: Node) -> bool:
+    """Whether the primary no longer has the WAL that its standby needs."""
+    with connect(pair, at=primary, database="postgres") as session:
+        statement = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND wal_status = 'lost'"
+        return session.execute(statement, (slot_name(other(primary)),)).fetchone() is not None
+
+
 def drop_lost_slot(session: Session, standby: Node) -> None:
     """A slot whose WAL is gone serves nobody: the standby has to be made anew, on a new one."""
     session.execute(

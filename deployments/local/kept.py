@@ -8,6 +8,7 @@ from blocks.kept_servers import (
     is_fenced,
     is_server_healthy,
     list_kept,
+    read_kept_parts,
     start_server,
     stop_server,
 )
@@ -21,13 +22,14 @@ POLL_SECONDS = 0.1
 
 def start_kept(stack: Stack, settings: Settings, report: Report) -> None:
     """Start what is not healthy, but for what is fenced. One that does not come up is told, and keeps nothing else."""
+    healthy = {part.name for part in read_kept_parts(stack) if part.is_healthy}
     for server in list_kept(stack):
         if is_fenced(stack, server.name):
             report(f"{server.name} is fenced and stays down until the failback of {server.owner}.")
-        elif not is_server_healthy(stack, server) or server.probe == "none":
-            _start(stack, server, settings.start_timeout_seconds, report)
+        elif server.name in healthy:
+            report(f"{server.name} is running.")
         else:
-            report(f"{server.name} is running on port {server.port}.")
+            _start(stack, server, settings.start_timeout_seconds, report)
 
 
 def stop_kept(stack: Stack, report: Report) -> None:
@@ -40,6 +42,8 @@ def stop_kept(stack: Stack, report: Report) -> None:
 def _start(stack: Stack, server: KeptServer, timeout_seconds: float, report: Report) -> None:
     began = time.monotonic()
     try:
+        if server.probe == "relay":  # one that runs and does not answer is started anew
+            stop_server(stack, server.name)
         start_server(stack, server.name)
     except TerrariumError as error:
         return report(f"{server.name} was not started. {error}")

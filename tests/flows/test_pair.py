@@ -49,6 +49,9 @@ def names(world: World, run: RunRow) -> list[str]:
 def test_an_environment_gets_its_pair_and_loses_it_with_its_teardown(world: World, name: str) -> None:
     """Made, filled, verified, told in the report; applied again nothing happens; torn down nothing is left."""
     version = world.add_spec(name, **SPEC)
+    plan = world.run("plan", name, version)
+    assert plan.report is not None
+    assert plan.report["database"] == {"applying would do": ", ".join(PAIR_STEPS)}
     run = world.run("provision", name, version)
     assert (run.status, run.environment_status, run.error) == ("succeeded", "ready", "")
     assert names(world, run) == [

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -313,6 +314,38 @@ def test_an_interrupted_creation_is_finished(pair_world: PairWorld) -> None:
     assert not pair_folder(pair_world.stack, "half").exists()
     assert [server for server in list_kept(pair_world.stack) if server.owner == "half"] == []
     assert not delete_pair(pair_world.stack, "half")
+
+
+def test_a_standby_that_was_away_too_long_is_made_anew(pair_world: PairWorld, pair: Pair) -> None:
+    """The primary has let its WAL go: made again, the pair is whole."""
+    primary = read_primary(pair)
+    stop_node(pair, other(primary))
+    with connect(pair, at=primary, database="postgres") as session:
+        for name in ("max_slot_wal_keep_size", "wal_keep_size"):
+            session.execute(f"ALTER SYSTEM SET {name} = '16MB'")
+        session.execute("SELECT pg_reload_conf()")
+        for _ in range(6):
+            session.execute("SELECT pg_switch_wal()")
+            session.execute("CHECKPOINT")
+        for name in ("max_slot_wal_keep_size", "wal_keep_size"):
+            session.execute(f"ALTER SYSTEM RESET {name}")
+        session.execute("SELECT pg_reload_conf()")
+        assert session.execute("SELECT wal_status FROM pg_replication_slots").fetchall() == [("lost",)]
+    assert read_state(pair_world.create("trial")).is_whole
+
+
+def test_a_copy_that_a_killed_run_left_running_is_ended(pair_world: PairWorld) -> None:
+    """Whoever makes the standby next is alone in its folder."""
+    made = pair_world.create("left")
+    try:
+        stop_node(made, "b")
+        made.server("b").data.rename(made.folder / "b" / "old")
+        options = made.account.subprocess_options() if made.account else {}
+        left = subprocess.Popen(["/bin/sleep", "600"], cwd=made.folder / "b", **options)
+        assert read_state(pair_world.create("left")).is_whole
+        assert left.wait(10) == -signal.SIGKILL
+    finally:
+        delete_pair(pair_world.stack, "left")
 
 
 def test_two_pairs_have_ports_of_their_own(pair_world: PairWorld, pair: Pair) -> None:
