@@ -118,7 +118,7 @@ def test_a_killed_verification_leaves_nothing(world: World, ready: str) -> None:
 
 
 def test_a_schedule_takes_and_verifies(world: World, ready: str) -> None:
-    """What is due by the file's own schedule is started, as the actor `schedule`: a backup, and then its restore test."""
+    """What is due by the file's own schedule is started, as the actor `schedule`: a backup, then its restore test."""
 
     def has_verified() -> bool:
         assert world.process.ask("run", "due backups", {}, None)["state"] == "COMPLETED"
