@@ -19,9 +19,7 @@ LOGGERS = ("great_expectations", "alembic")
 
 def load_expectations() -> None:
     """Import it ahead of time: it takes seconds, in which something else can be waited for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import great_expectations  # noqa: F401 - to have it in memory
+    import great_expectations  # noqa: F401 - to have it in memory
 
 
 def validate_tables(

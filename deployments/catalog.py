@@ -78,6 +78,12 @@ DEPLOYMENTS = (
         description="Restore a backup into a scratch server and ask it five questions. The newest, or the one named.",
     ),
     Deployed(
+        name="due-backups",
+        entrypoint="flows.backup.start_due_backups",
+        description="Start the backups that are due by their environments' own schedules, and their restore tests.",
+        schedule=Cron("*/5 * * * *"),
+    ),
+    Deployed(
         name="bootstrap",
         entrypoint="flows.account.bootstrap_account",
         description="Make what an account needs before its first environment: buckets, key, role. Give its name.",

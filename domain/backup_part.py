@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from domain.declared import BrokenRule, Declared, quote, refuse
+from domain.window import check_schedule, check_timezone
 
 TableName = Annotated[
     str,
@@ -17,6 +18,12 @@ Query = Annotated[str, StringConstraints(min_length=1), Field(description="a que
 class Backups(Declared):
     """How many backups are kept, and what a restored one is held against."""
 
+    schedule: Annotated[str, AfterValidator(check_schedule)] | None = Field(
+        None, description='five cron fields that say when one is taken and verified, such as "0 3 * * *"; else never'
+    )
+    timezone: Annotated[str, AfterValidator(check_timezone)] = Field(
+        "UTC", description="the IANA time zone of the schedule, such as Europe/Berlin"
+    )
     keep_days: int = Field(7, ge=1, le=366, description="of how many days the newest backup is kept, from 1 to 366")
     keep_weeks: int = Field(4, ge=0, le=104, description="of how many weeks the newest backup is kept, from 0 to 104")
     keep_months: int = Field(3, ge=0, le=120, description="of how many months the newest is kept, from 0 to 120")

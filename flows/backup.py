@@ -3,8 +3,10 @@
 from prefect import flow
 
 from domain.backup_plan import decide_take, decide_verification
+from domain.backup_schedule import list_due
 from domain.status import Operation
 from tasks.backup import list_known, refuse_unproved
+from tasks.backup_schedule import read_scheduled, start_due
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.steps import perform
@@ -36,3 +38,10 @@ def verify_backup(environment: str, backup: str | None = None) -> None:
         for step in plan.steps:
             perform(run, step)
         refuse_unproved(run)
+
+
+@flow(name="start_due_backups", flow_run_name="look for due backups")
+def start_due_backups() -> None:
+    """Start the backups that are due by their environments' own schedules, and the restore test of each."""
+    for due in list_due(read_scheduled(), read_clock()):
+        start_due(due)

@@ -26,7 +26,7 @@ from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
 from flows.account import bootstrap_account
-from flows.backup import take_backup, verify_backup
+from flows.backup import start_due_backups, take_backup, verify_backup
 from flows.drill import drill_recovery, evaluate_recovery, fail_over
 from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
@@ -105,6 +105,7 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "anchor": ("anchor_evidence/anchor", anchor_evidence),
     "backup": ("take_backup/backup", take_backup),
     "verify": ("verify_backup/verify", verify_backup),
+    "due backups": ("start_due_backups/due-backups", start_due_backups),
     "bootstrap": ("bootstrap_account/bootstrap", bootstrap_account),
     "drill": ("drill_recovery/drill", drill_recovery),
     "failover": ("fail_over/failover", fail_over),

@@ -10,10 +10,11 @@ from domain.backup import Sentinel, TableContent
 from domain.row_hash import TEXT_SETTINGS, hash_query
 
 Connection = psycopg.Connection[tuple[object, ...]]
-#: Tables with rows of their own: partitions belong to the table above them.
-TABLES = """
-SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname <> 'information_schema'
+#: Everything that has rows; a table has rows of its own, but partitions belong to the table above them.
+RELATIONS = """
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p') AND NOT c.relispartition
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
 AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s) ORDER BY 1, 2
 """
 #: A team's own statement runs no longer than this.
@@ -31,10 +32,15 @@ def full_name(name: str) -> str:
     return ".".join(split_name(name))
 
 
+def list_relations(connection: Connection) -> dict[str, bool]:
+    """Everything that can be asked for rows, with its schema, and whether it is a table with rows of its own."""
+    found = connection.execute(RELATIONS, (list(OWN_SCHEMAS),)).fetchall()
+    return {f"{schema}.{table}": bool(is_table) for schema, table, is_table in found}
+
+
 def list_tables(connection: Connection) -> list[str]:
     """The tables of the backup, with their schemas."""
-    found = connection.execute(TABLES, (list(OWN_SCHEMAS),)).fetchall()
-    return [f"{schema}.{table}" for schema, table in found]
+    return [name for name, is_table in list_relations(connection).items() if is_table]
 
 
 def measure_tables(connection: Connection, names: Iterable[str]) -> dict[str, TableContent]:

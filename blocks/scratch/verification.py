@@ -1,7 +1,7 @@
 """A backup restored into a scratch server and asked the five questions, each with its own evidence."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from blocks.dump_file import receive_dump
 from blocks.expectations import load_expectations, validate_tables
-from blocks.scratch.contents import count_broken, find_sentinels, full_name, list_tables, measure_tables, split_name
+from blocks.scratch.contents import count_broken, find_sentinels, full_name, list_relations, measure_tables, split_name
 from blocks.scratch.jail import Jail
 from blocks.scratch.physical import NotRecoveredError, PhysicalBackup, open_recovered, receive_physical
 from blocks.scratch.restore import check_pages, restore_dump
@@ -94,16 +94,16 @@ def _load_ahead(wanted: Wanted) -> None:
 def _ask(server: ScratchServer, file: Answer, words: EngineWords, wanted: Wanted, seconds: float) -> BackupVerdict:
     """All five, whatever the one before found: each fault is told."""
     with server.connect() as connection, ThreadPoolExecutor(2) as beside:
-        tables = list_tables(connection)
+        relations = list_relations(connection)
         pages = beside.submit(check_pages, server)
-        contents = beside.submit(_measure, server, tables, wanted.manifest)
-        checked, faults = _check_suites(server, tables, wanted)
+        contents = beside.submit(_measure, server, relations, wanted.manifest)
+        checked, faults = _check_suites(server, relations, wanted)
         invariants = judge_invariants(count_broken(server, wanted.invariants))
         found = find_sentinels(connection, wanted.manifest.sentinels)
         sentinels, reached_at = judge_sentinels(wanted.manifest, found)
         answers = {
             Question.FILE: file,
-            Question.ENGINE: judge_engine(words.and_then(pages.result()), len(tables), seconds),
+            Question.ENGINE: judge_engine(words.and_then(pages.result()), sum(relations.values()), seconds),
             Question.DATA: judge_data(wanted.manifest, contents.result(), checked, faults),
             Question.INVARIANTS: invariants,
             Question.SENTINELS: sentinels,
@@ -111,16 +111,16 @@ def _ask(server: ScratchServer, file: Answer, words: EngineWords, wanted: Wanted
     return decide_verdict(answers, seconds, reached_at)
 
 
-def _measure(server: ScratchServer, tables: Sequence[str], manifest: Manifest) -> dict[str, TableContent]:
+def _measure(server: ScratchServer, relations: Collection[str], manifest: Manifest) -> dict[str, TableContent]:
     """Rows and hashes of what the manifest names, by the manifest's own names."""
-    here = {name: full_name(name) for name in manifest.tables if full_name(name) in tables}
+    here = {name: full_name(name) for name in manifest.tables if full_name(name) in relations}
     with server.connect() as connection:
         measured = measure_tables(connection, here.values())
     return {name: measured[full] for name, full in here.items()}
 
 
-def _check_suites(server: ScratchServer, tables: Sequence[str], wanted: Wanted) -> tuple[list[Checked], list[str]]:
+def _check_suites(server: ScratchServer, relations: Collection[str], wanted: Wanted) -> tuple[list[Checked], list[str]]:
     """What became of each expectation, and the tables that have some and are not there."""
-    here = {name: (*split_name(name), suite) for name, suite in wanted.suites.items() if full_name(name) in tables}
+    here = {name: (*split_name(name), suite) for name, suite in wanted.suites.items() if full_name(name) in relations}
     checked = validate_tables(server.url, here, wanted.parameters) if here else []
     return checked, [f"{name} is not there, and has expectations" for name in wanted.suites if name not in here]

@@ -15,6 +15,7 @@ from tests.polling import wait_for
 
 ROWS = 2000
 BACKUPS = {
+    "schedule": "* * * * *",
     "expectations": {
         "bookings": ({"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 1}},),
         "authors": ({"type": "expect_column_values_to_be_unique", "kwargs": {"column": "email"}},),
@@ -114,6 +115,22 @@ def test_a_killed_verification_leaves_nothing(world: World, ready: str) -> None:
     assert {step.name: step.outcome for step in world.steps(run_id)}["restore_and_ask"] == "undone"
     assert world.is_clean(run_id)
     assert world.status(ready) == "ready"
+
+
+def test_a_schedule_takes_and_verifies(world: World, ready: str) -> None:
+    """What is due by the file's own schedule is started, as the actor `schedule`: a backup, then its restore test."""
+
+    def has_verified() -> bool:
+        assert world.process.ask("run", "due backups", {}, None)["state"] == "COMPLETED"
+        done = [run.operation for run in world.ledger.list_runs(ready) if _is_scheduled(run)]
+        return "verify" in done and "backup" in done
+
+    wait_for("the schedule takes one and verifies it", has_verified, 300, 2)
+    wait_for("no run goes on", lambda: all(run.finished_at for run in world.ledger.list_runs(ready)), 120)
+
+
+def _is_scheduled(run: RunRow) -> bool:
+    return run.actor == "schedule" and run.status == "succeeded"
 
 
 def test_an_environment_without_a_pair_is_refused(world: World, name: str) -> None:

@@ -1,6 +1,7 @@
 """Dumps verified: sound ones pass in every format, each corruption is noticed by the questions that should."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,58 @@ def test_a_dump_that_wants_more_than_data_fails(postgres: PostgresServer, tmp_pa
     assert verdict.questions[Question.ENGINE].passed is False
     assert "denied" in verdict.questions[Question.ENGINE].faults[0] or "must be" in str(verdict.questions)
     assert not mark.exists()
+
+
+#: What dumps of other people hold beside tables.
+FURNITURE = """
+CREATE ROLE guest_{number};
+CREATE EXTENSION pgcrypto;
+CREATE SCHEMA sales AUTHORIZATION guest_{number};
+CREATE TYPE sales.mood AS ENUM ('fair', 'foul');
+CREATE TABLE sales.day (at date NOT NULL, mood sales.mood, n int GENERATED ALWAYS AS IDENTITY) PARTITION BY RANGE (at);
+CREATE TABLE sales.day_2026 PARTITION OF sales.day FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO sales.day VALUES ('2026-11-24', 'fair'), ('2026-11-25', 'foul');
+CREATE VIEW sales.foul AS SELECT * FROM sales.day WHERE mood = 'foul';
+CREATE MATERIALIZED VIEW sales.summary AS SELECT mood, count(*) FROM sales.day GROUP BY mood;
+CREATE FUNCTION sales.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER touch BEFORE UPDATE ON sales.day_2026 FOR EACH ROW EXECUTE FUNCTION sales.touch();
+ALTER TABLE sales.day ENABLE ROW LEVEL SECURITY;
+CREATE POLICY guests ON sales.day TO guest_{number} USING (mood = 'fair');
+GRANT SELECT ON ALL TABLES IN SCHEMA sales TO guest_{number};
+COMMENT ON SCHEMA public IS 'ours';
+SELECT lo_from_bytea(0, 'large');
+"""
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_others_keep_in_a_database_is_no_fault(postgres: PostgresServer, tmp_path: Path, kind: str) -> None:
+    """Roles, policies, views, partitions, extensions, triggers, large objects: restored, and asked by name."""
+    source = create_source(postgres, 300)
+    try:
+        for statement in FURNITURE.format(number=os.getpid()).strip().split(";\n"):
+            source.execute(statement)
+        file, manifest = source.dump(tmp_path / "dump", kind), source.describe()
+    finally:
+        source.drop()
+        postgres.execute(f"DROP ROLE guest_{os.getpid()}")
+    assert manifest.tables["sales.day"].rows == 2
+    part = {"sales.day_2026": manifest.tables["sales.day"].model_copy(update={"hash": None})}
+    counts = {"expectations": [{"type": "expect_table_row_count_to_equal", "kwargs": {"value": 1}}]}
+    suites = read_suites(json.dumps({"sales.foul": counts}), "suites")
+    wanted = Wanted(manifest=manifest.model_copy(update={"tables": {**manifest.tables, **part}}), suites=suites)
+    verdict = verify_dump(file, wanted, tmp_path / "scratch", postgres.binaries)
+    assert verdict.status == VerdictStatus.PASSED, verdict.to_json()
+
+
+def test_expectations_of_what_is_not_there_are_not_met(source: Source, tmp_path: Path) -> None:
+    """A table or a column that is gone is a fault of the data, and each is named."""
+    column = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "gone"}}
+    suites = read_suites(json.dumps({name: {"expectations": [column]} for name in ("post", "nothing")}), "suites")
+    wanted = Wanted(suites=suites)
+    verdict = verify_dump(source.dump(tmp_path / "dump"), wanted, tmp_path / "scratch", source.server.binaries)
+    found = verdict.questions[Question.DATA]
+    assert found.passed is False
+    assert [fault.partition(":")[0] for fault in found.faults] == ["nothing is not there, and has expectations", "post"]
 
 
 def _verify(*arguments: str) -> tuple[int, dict[str, object], str]:

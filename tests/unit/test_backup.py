@@ -198,11 +198,30 @@ def test_a_complaint_says_no(told: str) -> None:
     assert judge_engine(clean.and_then(read_engine_words("pg_amcheck", 2, "")), 3, 1).passed is False
 
 
-def test_a_role_that_is_not_there_is_no_fault() -> None:
-    """A plain dump names the roles of its source, and those are no part of its data."""
-    told = 'psql:/dump/backup:23: ERROR:  42704: role "app" does not exist\n'
-    assert read_engine_words("psql", 0, told).faults == ()
-    assert read_engine_words("psql", 0, told.replace("role", "type")).faults != ()
+@pytest.mark.parametrize(
+    "told",
+    [
+        'role "app" does not exist',
+        'unrecognized configuration parameter "transaction_timeout"',
+        "must be owner of extension plpgsql",
+    ],
+)
+def test_what_is_of_the_sources_server_is_no_fault(told: str) -> None:
+    """Its roles and settings are no part of its data; pg_restore's own count of such errors is none either."""
+    assert read_engine_words("psql", 0, f"psql:/dump/backup:23: ERROR:  42704: {told}\n").faults == ()
+    restored = f"pg_restore: error: could not execute query: ERROR:  {told}\nCommand was: x\n"
+    count = "pg_restore: warning: errors ignored on restore: 2\n"
+    assert read_engine_words("pg_restore", 1, restored + count).faults == ()
+    assert len(read_engine_words("pg_restore", 1, restored + "pg_restore: error: x\n" + count).faults) == 2
+    assert len(read_engine_words("pg_restore", 1, count).faults) == 1
+    assert read_engine_words("pg_restore", 139, restored).faults != ()
+    assert read_engine_words("psql", 0, 'ERROR:  42704: type "app" does not exist').faults != ()
+
+
+def test_a_command_of_a_newer_dump_is_no_fault() -> None:
+    """Any other that psql does not know is one."""
+    assert read_engine_words("psql", 0, "psql:/dump/backup:5: error: invalid command \\restrict").faults == ()
+    assert read_engine_words("psql", 0, "psql:/dump/backup:5: error: invalid command \\N").faults != ()
 
 
 def test_an_archive_of_a_newer_version_was_not_asked() -> None:
