@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         default=8202,
         description="TCP port. The local Vault (an OpenBao): not 8200 and 8201, which a Vault of the user's own has.",
     )
+    pair_port: Port = Field(
+        default=5440,
+        description=(
+            "TCP port. The first of those that database pairs take, five each: gateway, both servers, both ends of the "
+            "link. A pair keeps its ports."
+        ),
+    )
     ledger_url: SecretStr = Field(
         default=SecretStr(""),
         description=(
@@ -218,6 +225,24 @@ class Settings(BaseSettings):
         description=(
             "Minutes. How long a run waits for its plan to be approved: it keeps a process meanwhile, and its "
             "environment from other changes."
+        ),
+    )
+    failover_detection_ms: int = Field(
+        default=100,
+        ge=20,
+        le=60_000,
+        description=(
+            "Milliseconds. How long the primary must have been silent in a drill before it counts as lost; it is part "
+            "of the outage that the drill reports. Longer than a hiccup that nobody would fail over for."
+        ),
+    )
+    probe_pause_ms: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description=(
+            "Milliseconds. Between two rows of a drill's probe: the resolution of what it measures, against the load "
+            "that it puts on the database."
         ),
     )
     log_size_mib: int = Field(

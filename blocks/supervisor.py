@@ -91,16 +91,17 @@ def is_healthy(stack: Stack, part: str, started_at: float) -> bool:
     The worker's page answers 503 when it stops polling, but 200 before it ever polled: so Prefect is asked as well.
     """
     if part == "postgres":
-        return _is_postgres_healthy(stack.host, stack.ports[part])
+        return is_postgres_healthy(stack.host, stack.ports[part])
     is_answering = _is_http_healthy(f"http://{stack.host}:{stack.ports[part]}{HEALTH_PATHS[part]}")
     return is_answering and (part != "worker" or _has_polled(stack, started_at))
 
 
-def _is_postgres_healthy(host: str, port: int) -> bool:
+def is_postgres_healthy(host: str, port: int) -> bool:
     """libpq's PQping: it tells whether sessions are accepted, and needs no password."""
     from psycopg.pq import PGconn, Ping
 
-    address = f"host={host} port={port} connect_timeout={PROBE_TIMEOUT_SECONDS:.0f}"
+    # A user that is there: else the server would log each question as a failed login.
+    address = f"host={host} port={port} user=postgres dbname=postgres connect_timeout={PROBE_TIMEOUT_SECONDS:.0f}"
     return PGconn.ping(address.encode()) == Ping.OK
 
 

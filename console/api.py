@@ -13,7 +13,19 @@ from console.contract import ErrorAnswer
 from console.errors import add_error_answers
 from console.gate import Gate
 from console.limiter import Limiter
-from console.routes import accounts, environments, evidence, holds, metrics, plans, runs, status, tokens
+from console.routes import (
+    accounts,
+    backups,
+    drills,
+    environments,
+    evidence,
+    holds,
+    metrics,
+    plans,
+    runs,
+    status,
+    tokens,
+)
 from console.sources import Sources
 from console.strict_query import refuse_unknown_query
 from domain.evidence import Anchor
@@ -40,7 +52,7 @@ def create_app(sources: Sources | None = None, settings: Settings | None = None)
     app.add_middleware(
         Gate, sources=sources, limiter=Limiter(settings.api_calls_per_minute), body_bytes=settings.api_body_kib * 1024
     )
-    for module in (environments, holds, runs, plans, accounts, tokens, status, evidence, metrics):
+    for module in (environments, backups, holds, drills, runs, plans, accounts, tokens, status, evidence, metrics):
         app.include_router(module.router, dependencies=[Depends(read_bearer), Depends(refuse_unknown_query)])
     app.include_router(status.open_router)
     add_error_answers(app)

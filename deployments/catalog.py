@@ -60,6 +60,38 @@ DEPLOYMENTS = (
         queue=HOUSEKEEPING,
     ),
     Deployed(
+        name="drill",
+        entrypoint="flows.drill.drill_recovery",
+        description="Rehearse the recovery of an environment, and measure it. Scheduled as its file says.",
+    ),
+    Deployed(
+        name="failover",
+        entrypoint="flows.drill.fail_over",
+        description="Fail an environment over to its standby, for real. Give its name and the reason.",
+    ),
+    Deployed(
+        name="evaluate",
+        entrypoint="flows.drill.evaluate_recovery",
+        description="Look whether every recovery plan would work now, and keep the schedules of drills.",
+        schedule=Cron("*/30 * * * *"),
+    ),
+    Deployed(
+        name="backup",
+        entrypoint="flows.backup.take_backup",
+        description="Take a backup of an environment's database into its account's vault, and let old ones go.",
+    ),
+    Deployed(
+        name="verify",
+        entrypoint="flows.backup.verify_backup",
+        description="Restore a backup into a scratch server and ask it five questions. The newest, or the one named.",
+    ),
+    Deployed(
+        name="due-backups",
+        entrypoint="flows.backup.start_due_backups",
+        description="Start the backups that are due by their environments' own schedules, and their restore tests.",
+        schedule=Cron("*/5 * * * *"),
+    ),
+    Deployed(
         name="bootstrap",
         entrypoint="flows.account.bootstrap_account",
         description="Make what an account needs before its first environment: buckets, key, role. Give its name.",

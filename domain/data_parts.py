@@ -1,17 +1,25 @@
 """What holds an environment's data: database, media bucket, queue and cache. A part that is absent is not made."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from domain.declared import Declared
+from domain.backup_part import Backups
+from domain.declared import BrokenRule, Declared, quote, refuse
 from domain.quantity import Mebibytes
+
+#: What only one provider of a database knows.
+RDS_KEYS = ("has_replica", "is_multi_zone", "backup_retention_days")
+PAIR_KEYS = ("is_synchronous", "link_delay_ms", "example_rows", "backups")
 
 
 class Database(Declared):
-    """An encrypted PostgreSQL."""
+    """A PostgreSQL: RDS's, encrypted, or a pair of servers of our own, with its standby in the recovery region."""
 
     engine: Literal["postgres"] = Field("postgres", description="postgres")
+    provider: Literal["rds", "postgres"] = Field(
+        "rds", description="rds, or postgres for a primary and a standby that Terrarium runs itself"
+    )
     version: str = Field(
         pattern=r"^[0-9]{2}(\.[0-9]{1,2})?$",
         description='a PostgreSQL version in quotes, such as "16" or "16.10" (unquoted, that is 16.1)',
@@ -21,6 +29,38 @@ class Database(Declared):
     backup_retention_days: int = Field(
         7, ge=1, le=35, description="how many days of automatic backups are kept, from 1 to 35"
     )
+    is_synchronous: bool = Field(
+        False, description="true where a commit waits until the standby of a pair has applied it, else false"
+    )
+    link_delay_ms: int = Field(
+        0,
+        ge=0,
+        le=5000,
+        description="how late the two servers of a local pair hear of each other, in milliseconds from 0 to 5000",
+    )
+    example_rows: int = Field(
+        0, ge=0, le=100_000_000, description="about how many rows of example data a new pair gets, from 0 to 100000000"
+    )
+
+    backups: Backups | None = Field(None, description="the backups of a pair: how many, and what they have to hold")
+
+    @model_validator(mode="after")
+    def _keys_fit_provider(self) -> Self:
+        unknown = PAIR_KEYS if self.provider == "rds" else RDS_KEYS
+        others = "postgres" if self.provider == "rds" else "rds"
+        refuse(
+            *(
+                BrokenRule((key,), quote(getattr(self, key)), f"none, because only the provider {others} knows it")
+                for key in unknown
+                if getattr(self, key) != type(self).model_fields[key].default
+            )
+        )
+        return self
+
+    @property
+    def is_pair(self) -> bool:
+        """A primary and a standby of our own, not RDS's."""
+        return self.provider == "postgres"
 
 
 class Media(Declared):
@@ -55,6 +95,11 @@ class Data(Declared):
     media: Media | None = Field(None, description="the bucket of media files")
     queue: Queue | None = Field(None, description="the queue of work")
     cache: Cache | None = Field(None, description="the cache")
+
+    @property
+    def has_pair(self) -> bool:
+        """The database is a pair of servers of our own."""
+        return self.database is not None and self.database.is_pair
 
     @property
     def present(self) -> tuple[str, ...]:

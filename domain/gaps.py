@@ -18,15 +18,20 @@ class Gap(BaseModel):
     resolution: str
 
 
-def list_gaps(spec: EnvironmentSpec, known_contexts: Collection[str], backends: Collection[str]) -> list[Gap]:
+def list_gaps(
+    spec: EnvironmentSpec, known_contexts: Collection[str], backends: Collection[str], pair_version: str = ""
+) -> list[Gap]:
     """The gaps of a specification.
 
-    `known_contexts` are the names in the kubeconfig that the run can read, `backends` the connected ones of secrets.
+    `known_contexts` are the names in the kubeconfig that the run can read, `backends` the connected ones of secrets,
+    `pair_version` is what its database pair runs, such as 15.18, "" without one.
     """
     return [
         *_cloud_gaps(spec),
+        *_pair_gaps(spec, pair_version),
         *_cluster_gaps(spec, known_contexts),
         *_workload_gaps(spec),
+        *_recovery_gaps(spec),
         *_secret_gaps(spec, backends),
     ]
 
@@ -37,6 +42,25 @@ def _cloud_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
             summary="infrastructure is rehearsed, not made",
             detail="The cloud terraform_data keeps one record for each part and makes nothing.",
             resolution="Set `cloud: aws` to make it.",
+        )
+
+
+def _pair_gaps(spec: EnvironmentSpec, version: str) -> Iterator[Gap]:
+    """A pair runs the programs of the machine, and has no snapshots."""
+    database = spec.data.database
+    if database is None or not database.is_pair:
+        return
+    if version and version.partition(".")[0] != database.version.partition(".")[0]:
+        yield Gap(
+            summary=f"the database pair is PostgreSQL {version}, not {database.version}",
+            detail="A pair runs the PostgreSQL programs of this machine.",
+            resolution="Install that version and name its folder with TERRARIUM_POSTGRES_BIN_DIR before it is made.",
+        )
+    if spec.protection.final_snapshot:
+        yield Gap(
+            summary="the database pair has no final snapshot",
+            detail="A teardown removes its data; only the WAL archive stays.",
+            resolution="Take a backup before the teardown.",
         )
 
 
@@ -70,6 +94,21 @@ def _workload_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
             summary=f"cache ({spec.data.cache.engine}) is not made",
             detail=later,
             resolution="Run one beside the services, or take data.cache out of the file.",
+        )
+
+
+def _recovery_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
+    if spec.recovery.drill and not spec.data.has_pair:
+        yield Gap(
+            summary="its scheduled drills are refused",
+            detail="This version drills a pair of our own; RDS replicas and Route 53 records it does not switch.",
+            resolution="Set data.database.provider: postgres, or take recovery.drill out of the file.",
+        )
+    if spec.recovery.scope == "pilot_light":
+        yield Gap(
+            summary="no pilot light is kept in the recovery region",
+            detail="A drill measures the data and its name; services are not started there.",
+            resolution="Set recovery.scope: data, which is what is measured.",
         )
 
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from domain.errors import RefusedError
 from domain.status import Operation
 
-#: Operations that change nothing: they go on under a hold.
-UNHELD = frozenset({Operation.PLAN})
+#: Operations that go on under a hold: what changes nothing, and the way out of a disaster.
+UNHELD = frozenset({Operation.PLAN, Operation.BACKUP, Operation.VERIFY, Operation.FAILOVER})
 
 
 class Hold(BaseModel):

@@ -73,7 +73,7 @@ def _services(spec: EnvironmentSpec) -> Variables:
 
 def _database(spec: EnvironmentSpec) -> Variables | None:
     database, capacity = spec.data.database, spec.capacity.database
-    if database is None or capacity is None:
+    if database is None or capacity is None or database.is_pair:
         return None
     return {
         "engine_version": database.version,

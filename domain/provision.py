@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from domain.changes import Changes
 from domain.data_losses import refuse_data_losses
 from domain.errors import RefusedError
+from domain.pair_plan import ObservedPair, decide_pair, refuse_pair
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
 from domain.step import Step, Undo
@@ -47,8 +48,10 @@ class ProvisionPlan(BaseModel):
     steps: tuple[Step, ...]
 
 
-def decide_plan_run(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
+def decide_plan_run(spec: EnvironmentSpec, observed: Observed, pair: ObservedPair) -> ProvisionPlan:
     """A run that only shows: the plan is kept, to be applied as it was shown."""
+    if pair.hindrance:  # what only an apply is asked about, data that would be lost, a plan tells
+        refuse_pair(spec, pair, observed.named)
     plan_id = name_plan(spec, observed.changes)
     save = Step(
         name="save_plan",
@@ -67,20 +70,22 @@ def name_plan(spec: EnvironmentSpec, changes: Changes) -> str:
     return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
-def decide_provision(spec: EnvironmentSpec, observed: Observed) -> ProvisionPlan:
+def decide_provision(spec: EnvironmentSpec, observed: Observed, pair: ObservedPair) -> ProvisionPlan:
     """The steps that bring an environment from `observed` to its spec; RefusedError where they would lose too much."""
     refuse_losses(spec, observed.changes)
     refuse_data_losses(spec.name, observed.changes, observed.named, observed.never_made)
-    return ProvisionPlan(changes=observed.changes, steps=tuple(_steps(observed)))
+    refuse_pair(spec, pair, observed.named)
+    return ProvisionPlan(changes=observed.changes, steps=tuple(_steps(spec, observed, pair)))
 
 
-def _steps(observed: Observed) -> Iterator[Step]:
+def _steps(spec: EnvironmentSpec, observed: Observed, pair: ObservedPair) -> Iterator[Step]:
     if observed.pinned != observed.changes.modules:
         yield Step(name="pin_modules", arguments={"digest": observed.changes.modules}, no_undo=FORWARD_ONLY)
     if not observed.changes.counts.is_empty:
         yield Step(name="apply_infrastructure", arguments={"changes": _dump(observed)}, no_undo=FORWARD_ONLY)
     if not (observed.changes.counts.is_empty and observed.is_ready):
         yield Step(name="verify_infrastructure", no_undo=READS_ONLY)
+    yield from decide_pair(spec, pair)
     yield _report(observed)
 
 
@@ -129,8 +134,8 @@ def refuse_other_place(environment: str, made_in: tuple[str, str], now: tuple[st
 
 def classify_failure(operation: Operation, *, was_ready: bool, may_have_changed: bool) -> EnvironmentStatus | None:
     """What a failed run leaves of its environment; None where it changed nothing that was there before."""
-    if operation == Operation.PLAN:
+    if operation in (Operation.PLAN, Operation.BACKUP, Operation.VERIFY):
         return None
-    if was_ready:
+    if was_ready or operation in (Operation.DRILL, Operation.FAILOVER):
         return EnvironmentStatus.DEGRADED if may_have_changed else None
     return EnvironmentStatus.FAILED

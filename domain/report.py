@@ -22,6 +22,7 @@ class Made(BaseModel):
     outputs: dict[str, str]
     critical_path: tuple[Event, ...]
     gaps: tuple[Gap, ...]
+    pair: dict[str, str] = {}
     is_plan: bool = False
 
 
@@ -44,6 +45,7 @@ def render_made(spec: EnvironmentSpec, made: Made) -> str:
             *_section("Changes", ("address", "action"), [(c.address, c.action) for c in made.changes.items]),
             *_section("Made", ("resource type", "count"), sorted(Counter(made.resource_types).items())),
             *_section("Endpoints", ("output", "value"), sorted(made.outputs.items())),
+            *_section("Database pair", ("what", "value"), list(made.pair.items())),
             *_section(
                 "Critical path: what decided how long it took",
                 ("resource", "seconds"),

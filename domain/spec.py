@@ -173,6 +173,9 @@ class EnvironmentSpec(Declared):
             if part and part.has_replica and not _has(info, "recovery_region"):
                 allowed = "true beside `recovery_region`, or false"
                 rules.append(BrokenRule((name, "has_replica"), "true without a recovery region", allowed))
+        if data.has_pair and not _has(info, "recovery_region"):
+            allowed = "postgres beside `recovery_region`, where its standby is, or rds"
+            rules.append(BrokenRule(("database", "provider"), "postgres without a recovery region", allowed))
         refuse(*rules)
         return data
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from domain.declared import NAME_PATTERN, BrokenRule, Declared, refuse
 from domain.quantity import Hours, Minutes
+from domain.window import Schedule, Timezone
 
 Part = Literal[
     "network", "key", "database", "database_replica", "media", "media_replica", "queue", "dead_letters", "cluster",
@@ -107,14 +108,29 @@ class Dns(Declared):
     is_failover: bool = Field(False, description="true for failover records with a health check, else false")
 
 
+class ScheduledDrill(Declared):
+    """When the recovery is rehearsed without anybody asking for it."""
+
+    schedule: Schedule = Field(description='five cron fields that say when it is drilled, such as "0 4 * * WED"')
+    timezone: Timezone = Field("UTC", description="the IANA time zone of the schedule, such as Europe/Berlin")
+    mode: Literal["graceful", "ungraceful"] = Field(
+        "graceful", description="graceful (a planned switchover) or ungraceful (the primary is killed)"
+    )
+
+
 class Recovery(Declared):
-    """Recovery objectives."""
+    """Recovery objectives, what they are claimed for, and when they are rehearsed."""
 
     rto_minutes: Minutes = Field(alias="rto", description="how long recovery may take, such as 1h")
     rpo_minutes: Minutes = Field(alias="rpo", description="how much work may be lost, as a time such as 5m")
     backup_max_age_hours: Hours = Field(
         alias="backup_max_age", description="how old the newest proven backup may be, such as 24h"
     )
+    scope: Literal["data", "pilot_light"] = Field(
+        "data",
+        description="what rto is claimed for: data (the data and its name) or pilot_light (services run there too)",
+    )
+    drill: ScheduledDrill | None = Field(None, description="when the recovery is rehearsed by itself; with none, never")
 
 
 class Protection(Declared):

@@ -43,6 +43,10 @@ class Operation(StrEnum):
     ANCHOR = "anchor"
     BOOTSTRAP = "bootstrap"
     ACCOUNT = "account"
+    DRILL = "drill"
+    FAILOVER = "failover"
+    BACKUP = "backup"
+    VERIFY = "verify"
 
 
 #: What a run that ended well leaves of its environment; a plan changes nothing.

@@ -13,7 +13,7 @@ from domain.provision import classify_failure
 from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
 
 #: The last step of every plan: after it only the outcome is missing.
-LAST_STEPS = frozenset({"publish_report", "publish_removal_report"})
+LAST_STEPS = frozenset({"publish_report", "publish_removal_report", "publish_drill_report", "publish_failover_report"})
 
 
 class BegunStep(BaseModel):
@@ -86,9 +86,16 @@ def _decide_end(run: BegunRun) -> DeadRun:
     return DeadRun(
         **about,
         status=RunStatus.CRASHED,
-        leaves=classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=run.may_have_changed),
+        leaves=_classify(run),
         interrupted=tuple(step.step_id for step in run.steps if step.outcome == "begun"),
     )
+
+
+def _classify(run: BegunRun) -> EnvironmentStatus | None:
+    """A drill or failover is unwound before its end is written, and then the pair is as it should be."""
+    assert run.operation is not None
+    has_changed = run.may_have_changed and run.operation not in (Operation.DRILL, Operation.FAILOVER)
+    return classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=has_changed)
 
 
 def _is_complete(steps: tuple[BegunStep, ...]) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from domain.errors import RefusedError
+from domain.pair_plan import ObservedPair, delete_pair_step
 from domain.spec import EnvironmentSpec
 from domain.step import Step
 
@@ -37,10 +38,10 @@ class TeardownPlan(BaseModel):
     leftovers: tuple[Leftover, ...]
 
 
-def decide_teardown(spec: EnvironmentSpec) -> TeardownPlan:
+def decide_teardown(spec: EnvironmentSpec, pair: ObservedPair) -> TeardownPlan:
     """The steps that remove an environment; RefusedError where its protection forbids it."""
     refuse_protected(spec)
-    return TeardownPlan(steps=tuple(_steps(spec)), leftovers=list_leftovers(spec))
+    return TeardownPlan(steps=tuple(_steps(spec, pair)), leftovers=list_leftovers(spec))
 
 
 def refuse_protected(spec: EnvironmentSpec) -> None:
@@ -61,10 +62,12 @@ def refuse_newer_life(environment: str, run_id: str, asked_at: datetime | None, 
         )
 
 
-def _steps(spec: EnvironmentSpec) -> Iterator[Step]:
+def _steps(spec: EnvironmentSpec, pair: ObservedPair) -> Iterator[Step]:
     if spec.data.media and spec.protection.keep_media:
         yield Step(name="copy_media_to_vault", no_undo=KEEPS_COPIES)
         yield Step(name="empty_media", no_undo=REMOVES)
+    if spec.data.has_pair or pair.record:
+        yield delete_pair_step()
     yield Step(name="destroy_infrastructure", no_undo=REMOVES)
     yield Step(name="verify_removal", no_undo=READS_ONLY)
     yield Step(name="publish_removal_report", no_undo="A report of what happened stays true after a failure.")
@@ -76,14 +79,17 @@ def list_leftovers(spec: EnvironmentSpec) -> tuple[Leftover, ...]:
 
 
 def _leftovers(spec: EnvironmentSpec) -> Iterator[Leftover]:
+    if spec.data.has_pair:
+        what = "the WAL archive of its database pair, in the account's vault bucket"
+        yield Leftover(what=what, stays="until the vault's retention ends")
     if spec.cloud != "aws":
         return
     if spec.data.media and spec.protection.keep_media:
         yield Leftover(what="media, copied to the account's vault bucket", stays="until the vault's retention ends")
-    if spec.data.database and spec.protection.final_snapshot:
+    if spec.data.database and not spec.data.has_pair and spec.protection.final_snapshot:
         yield Leftover(what="a final snapshot of the database", stays="until a person deletes it")
     yield Leftover(what="its encryption keys", stays="pending deletion, for the waiting period that AWS asks for")
-    if spec.secrets or spec.data.database:
+    if spec.secrets or (spec.data.database and not spec.data.has_pair):
         yield Leftover(what="its secrets", stays="pending deletion, for their recovery window")
 
 

@@ -33,13 +33,37 @@ def check_timezone(timezone: str) -> str:
     return timezone
 
 
+Schedule = Annotated[str, AfterValidator(check_schedule)]
+Timezone = Annotated[str, AfterValidator(check_timezone)]
+
+
 class MaintenanceWindow(Declared):
     """A recurring time in which changes are welcome."""
 
-    schedule: Annotated[str, AfterValidator(check_schedule)] = Field(
-        description='five cron fields that say when the window opens, such as "0 3 * * SUN"'
-    )
+    schedule: Schedule = Field(description='five cron fields that say when the window opens, such as "0 3 * * SUN"')
     duration_minutes: Minutes = Field(alias="duration", description="how long the window stays open, such as 2h")
-    timezone: Annotated[str, AfterValidator(check_timezone)] = Field(
-        description="the IANA time zone of the schedule, such as Europe/Berlin"
-    )
+    timezone: Timezone = Field(description="the IANA time zone of the schedule, such as Europe/Berlin")
+
+    def is_open(self, now: datetime.datetime) -> bool:
+        """Whether the window that opened last is still open."""
+        opened_at = find_last(self.schedule, self.timezone, now)
+        return opened_at is not None and now < opened_at + datetime.timedelta(minutes=self.duration_minutes)
+
+
+def find_last(schedule: str, timezone: str, now: datetime.datetime) -> datetime.datetime | None:
+    """When a schedule came true last, in UTC; None where it never did."""
+    local = now.astimezone(zoneinfo.ZoneInfo(timezone))
+    past = CronSim(schedule, local + datetime.timedelta(seconds=1), reverse=True)
+    found = next(past, None)
+    return found.astimezone(datetime.UTC) if found else None
+
+
+def find_next(schedule: str, timezone: str, now: datetime.datetime) -> datetime.datetime:
+    """When a schedule comes true next, in UTC."""
+    local = now.astimezone(zoneinfo.ZoneInfo(timezone))
+    return next(CronSim(schedule, local)).astimezone(datetime.UTC)
+
+
+def is_any_open(windows: tuple[MaintenanceWindow, ...], now: datetime.datetime) -> bool:
+    """Whether changes are welcome now; with no window, always."""
+    return not windows or any(window.is_open(now) for window in windows)

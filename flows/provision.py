@@ -9,6 +9,7 @@ from domain.approval import decide_gate
 from domain.provision import decide_plan_run, decide_provision
 from domain.status import Operation
 from tasks.approval import read_proposal
+from tasks.pair import observe_pair
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.secret import check_secrets
@@ -27,7 +28,7 @@ def provision_environment(environment: str, spec_version: int | None = None) -> 
     with record_run(environment, Operation.PROVISION, spec_version) as run:
         check_secrets(run)
         observed = observe_infrastructure(run)
-        plan = decide_provision(run.spec, observed)
+        plan = decide_provision(run.spec, observed, observe_pair(run))
         gate = decide_gate(read_proposal(run, plan.changes), read_clock())
         for step in (*gate, *plan.steps):
             perform(run, step)
@@ -45,6 +46,6 @@ def plan_environment(environment: str, spec_version: int | None = None, upgrade:
     with record_run(environment, Operation.PLAN, spec_version, is_upgrade=upgrade) as run:
         check_secrets(run)
         observed = observe_infrastructure(run)
-        plan = decide_plan_run(run.spec, observed)
+        plan = decide_plan_run(run.spec, observed, observe_pair(run))
         for step in plan.steps:
             perform(run, step)

@@ -5,6 +5,7 @@ from prefect import flow
 from domain.status import Operation
 from domain.teardown import decide_teardown, list_due
 from tasks.expiry import act_on_due, read_temporary
+from tasks.pair import observe_pair
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.steps import perform
@@ -18,7 +19,7 @@ def tear_down_environment(environment: str) -> None:
         environment: Name of the environment to remove, as `terrarium env list` shows it.
     """
     with record_run(environment, Operation.TEARDOWN) as run:
-        plan = decide_teardown(run.spec)
+        plan = decide_teardown(run.spec, observe_pair(run))
         for step in plan.steps:
             perform(run, step)
 

@@ -9,6 +9,7 @@ from prefect import get_run_logger
 
 from blocks.ledger.leases import CHANGING_OPERATIONS, LeaseRow
 from blocks.settings import read_settings
+from domain.drill import refuse_second_drill
 from domain.errors import RefusedError, TerrariumError
 from domain.status import Operation
 from tasks.ledger import ledger
@@ -55,6 +56,7 @@ def wait_for_lease(run_id: str, environment: str, operation: Operation) -> None:
     minutes = read_settings().lease_wait_minutes
     deadline, told = time.monotonic() + minutes * 60, ""
     while holder := ledger().take_lease(environment, run_id):
+        refuse_second_drill(environment, operation, holder.operation, str(holder))
         if holder.run_id != told:
             get_run_logger().info("Waiting for %s, which changes %s now.", holder, environment)
             told = holder.run_id

@@ -28,7 +28,7 @@ from tasks.lease import acting_for, wait_for_lease
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
 from tasks.run import Run, read_clock
-from tasks.steps import CHANGING_STEPS, unwind
+from tasks.steps import may_have_changed, unwind
 from tasks.telemetry import tell_run
 from tasks.terraform import break_dead_lock
 
@@ -149,10 +149,40 @@ def _choose_applied(
     return known.spec_version, _read_stored(environment, known.spec_version)
 
 
+def _choose_live(
+    environment: str, _spec_version: int | None, known: EnvironmentRow | None, _actor: str
+) -> tuple[int, EnvironmentSpec]:
+    """The spec that the environment was last made with: a drill rehearses what is there."""
+    if known is None or known.ready_at is None or known.status == EnvironmentStatus.DESTROYED:
+        raise RefusedError(
+            f"There is no environment {environment} that was ever ready, so nothing of it can fail over.",
+            "`terrarium env list` shows those that exist.",
+        )
+    version = ledger().read_made_version(environment) or known.spec_version
+    assert version is not None, "what was ready has a spec"
+    return version, _read_stored(environment, version)
+
+
+def _choose_made(
+    environment: str, _spec_version: int | None, known: EnvironmentRow | None, _actor: str
+) -> tuple[int, EnvironmentSpec]:
+    """The spec that the environment stands by: what is backed up is what is there."""
+    if known is None or known.spec_version is None or known.status == EnvironmentStatus.DESTROYED:
+        raise RefusedError(
+            f"There is no environment {environment} whose data could be backed up.",
+            "`terrarium env list` shows those that exist.",
+        )
+    return known.spec_version, _read_stored(environment, known.spec_version)
+
+
 _CHOICES = {
     Operation.PLAN: _choose_wanted,
     Operation.PROVISION: _choose_wanted,
     Operation.TEARDOWN: _choose_applied,
+    Operation.DRILL: _choose_live,
+    Operation.FAILOVER: _choose_live,
+    Operation.BACKUP: _choose_made,
+    Operation.VERIFY: _choose_made,
 }
 
 
@@ -185,6 +215,6 @@ def _finish_failed(run: Run, error: BaseException) -> None:
         return finish(run.run_id, status, None, error)
     with suppress(TerrariumError):  # a Terraform that was killed leaves its lock
         break_dead_lock(run)
-    may_have_changed = bool({step.name for step in ledger().read_steps(run.run_id)} & CHANGING_STEPS)
-    leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=may_have_changed)
-    return finish(run.run_id, status, leaves, error, list_left(run) if may_have_changed else {})
+    has_changed = may_have_changed(ledger().read_steps(run.run_id))
+    leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=has_changed)
+    return finish(run.run_id, status, leaves, error, list_left(run) if has_changed else {})

@@ -14,6 +14,7 @@ from domain.state import read_dependencies, read_outputs, read_resources
 from domain.status import Operation
 from domain.teardown import list_leftovers
 from tasks.ledger import ledger
+from tasks.pair import describe_pair
 from tasks.retry import REPEATABLE
 from tasks.run import Run
 from tasks.secret import open_stores
@@ -33,13 +34,15 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     state = run.account.read_state(run.environment) or {}
     resources = read_resources(state)
     endpoints = read_outputs(state).get("endpoints") or {}
-    gaps = tuple(list_gaps(run.spec, read_contexts(), open_stores(run)))
+    about_pair, pair_version = describe_pair(run)
+    gaps = tuple(list_gaps(run.spec, read_contexts(), open_stores(run), pair_version))
     made = Made(
         changes=planned,
         resource_types=tuple(resource.resource_type for resource in resources),
         outputs={name: str(address) for name, address in endpoints.items() if address},
         critical_path=tuple(find_critical_path(ledger().read_journal(run.run_id), read_dependencies(resources))),
         gaps=gaps,
+        pair=about_pair,
         is_plan=run.operation == Operation.PLAN,
     )
     create_markdown_artifact(
@@ -49,6 +52,7 @@ def publish_report(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         "resources": len(resources),
         "counts": planned.counts.model_dump(),
         "gaps": [gap.summary for gap in gaps],
+        **({"database": about_pair} if about_pair else {}),
     }
 
 

@@ -4,11 +4,12 @@
 run began in reverse. Undo is idempotent, so a second unwind, by another process, does no harm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from blocks.ledger import StepRow
 from domain.step import Step
-from tasks import approval, aws, modules, report, terraform
+from tasks import approval, aws, backup, drill, drill_report, modules, pair, pair_order, report, terraform
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -22,19 +23,58 @@ STEPS: dict[str, Effect] = {
     "pin_modules": modules.pin_modules,
     "apply_infrastructure": terraform.apply_infrastructure,
     "verify_infrastructure": aws.verify_infrastructure,
+    "create_pair": pair.create_pair,
+    "fill_pair": pair.fill_pair,
+    "verify_pair": pair.verify_pair,
     "publish_report": report.publish_report,
     "copy_media_to_vault": aws.copy_media_to_vault,
     "empty_media": aws.empty_media,
+    "delete_pair": pair.delete_pair,
     "destroy_infrastructure": terraform.destroy_infrastructure,
     "verify_removal": aws.verify_removal,
     "publish_removal_report": report.publish_removal_report,
+    "start_probe": drill.start_probe,
+    "stop_primary": drill.stop_primary,
+    "break_primary": drill.break_primary,
+    "fence_primary": drill.fence_primary,
+    "promote_standby": drill.promote_standby,
+    "switch_name": drill.switch_name,
+    "verify_writes": drill.verify_writes,
+    "rejoin_standby": pair_order.rejoin_standby,
+    "measure_loss": drill.measure_loss,
+    "compare_sides": drill.compare_sides,
+    "publish_drill_report": drill_report.publish_drill_report,
+    "publish_failover_report": drill_report.publish_failover_report,
+    "take_dump": backup.take_dump,
+    "expire_backups": backup.expire_backups,
+    "publish_backup": backup.publish_backup,
+    "restore_and_ask": backup.restore_and_ask,
+    "publish_verdict": backup.publish_verdict,
 }
 
 #: Steps that change the environment itself: after one of them a failed run leaves something else than it found.
-CHANGING_STEPS = frozenset({"apply_infrastructure", "empty_media", "destroy_infrastructure"})
+CHANGING_STEPS = frozenset(
+    {"apply_infrastructure", "create_pair", "empty_media", "delete_pair", "destroy_infrastructure"}
+)
+#: Stands at the first touch of a pair by a drill or failover, and puts the whole pair in order.
+ORDER = "restore_pair"
 
 #: Every inverse that a step may name.
-UNDOS: dict[str, Effect] = {"delete_plan": aws.delete_plan}
+UNDOS: dict[str, Effect] = {
+    "delete_plan": aws.delete_plan,
+    "delete_unready_pair": pair.delete_unready_pair,
+    "delete_scratch": backup.delete_scratch,
+    "stop_probe": drill.stop_probe,
+    ORDER: pair_order.restore_pair,
+}
+
+
+def may_have_changed(steps: Iterable[StepRow]) -> bool:
+    """Whether a run may have left something else than it found; a pair that was put in order is as it should be."""
+    return any(
+        step.name in CHANGING_STEPS or (step.undo and step.undo.name == ORDER and step.outcome != "undone")
+        for step in steps
+    )
 
 
 def perform(run: Run, step: Step) -> None:

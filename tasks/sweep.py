@@ -30,7 +30,7 @@ from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
-from tasks.steps import CHANGING_STEPS, unwind
+from tasks.steps import may_have_changed, unwind
 
 #: Who takes over a dead run.
 ACTOR = "sweeper"
@@ -63,7 +63,7 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
         has_ended=run.finished_at is not None,
         is_finishing=any(one.is_terraform for one in find_left_processes(_folder(row))),
         was_ready=bool(known and known.ready_at),
-        may_have_changed=bool({step.name for step in steps} & CHANGING_STEPS),
+        may_have_changed=may_have_changed(steps),
         steps=tuple(BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome) for one in steps),
     )
 

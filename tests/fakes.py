@@ -14,7 +14,9 @@ from domain.status import RunStatus
 class FakePrefect:
     """The part of Prefect that the console asks, without a worker: tests say with `enter` what becomes of a run."""
 
-    def __init__(self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire", "anchor")) -> None:
+    def __init__(
+        self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire", "anchor", "drill", "failover")
+    ) -> None:
         self.runs: dict[str, PrefectRun] = {}
         self.logs: dict[str, list[PrefectLog]] = {}
         self.accounts: dict[str, Account] = {}

@@ -26,11 +26,14 @@ from domain.status import Operation
 from domain.step import Step
 from domain.teardown import decide_teardown
 from flows.account import bootstrap_account
+from flows.backup import start_due_backups, take_backup, verify_backup
+from flows.drill import drill_recovery, evaluate_recovery, fail_over
 from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
 from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
 from tasks.outcome import load_account
+from tasks.pair import observe_pair
 from tasks.record import record_run
 from tasks.run import Run
 from tasks.steps import perform
@@ -70,7 +73,7 @@ def list_objects(account: AwsAccount, bucket: str, prefix: str) -> list[str]:
 def plan_twice(environment: str, spec_version: int | None = None) -> None:
     """`plan_environment` with each step performed two times."""
     with record_run(environment, Operation.PLAN, spec_version) as run:
-        for step in decide_plan_run(run.spec, observe_infrastructure(run)).steps:
+        for step in decide_plan_run(run.spec, observe_infrastructure(run), observe_pair(run)).steps:
             perform_twice(run, step)
 
 
@@ -78,7 +81,7 @@ def plan_twice(environment: str, spec_version: int | None = None) -> None:
 def provision_twice(environment: str, spec_version: int | None = None) -> None:
     """`provision_environment` with each step performed two times."""
     with record_run(environment, Operation.PROVISION, spec_version) as run:
-        for step in decide_provision(run.spec, observe_infrastructure(run)).steps:
+        for step in decide_provision(run.spec, observe_infrastructure(run), observe_pair(run)).steps:
             perform_twice(run, step)
 
 
@@ -86,7 +89,7 @@ def provision_twice(environment: str, spec_version: int | None = None) -> None:
 def tear_down_twice(environment: str) -> None:
     """`tear_down_environment` with each step performed two times."""
     with record_run(environment, Operation.TEARDOWN) as run:
-        for step in decide_teardown(run.spec).steps:
+        for step in decide_teardown(run.spec, observe_pair(run)).steps:
             perform_twice(run, step)
 
 
@@ -100,7 +103,13 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "leak secret": ("plan_environment/plan", leak_secret),
     "sweep": ("sweep_runs/sweep", sweep_runs),
     "anchor": ("anchor_evidence/anchor", anchor_evidence),
+    "backup": ("take_backup/backup", take_backup),
+    "verify": ("verify_backup/verify", verify_backup),
+    "due backups": ("start_due_backups/due-backups", start_due_backups),
     "bootstrap": ("bootstrap_account/bootstrap", bootstrap_account),
+    "drill": ("drill_recovery/drill", drill_recovery),
+    "failover": ("fail_over/failover", fail_over),
+    "evaluate": ("evaluate_recovery/evaluate", evaluate_recovery),
     "plan twice": ("plan_environment/plan", plan_twice),
     "provision twice": ("provision_environment/provision", provision_twice),
     "teardown twice": ("tear_down_environment/teardown", tear_down_twice),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from blocks.ledger import Ledger, team_tables
+from blocks.ledger import Ledger, backup_tables, team_tables
 from blocks.ledger.schema import metadata
 from blocks.ledger.team_tables import MUTABLE
 from domain.status import EnvironmentStatus, Operation, RunStatus
@@ -34,6 +34,28 @@ TEAM_RECORDS: dict[str, dict[str, object]] = {
         "actor": "schedule",
     },
     "vault_loss": {"object_seq": "vault_object", "actor": "stack", "reason": "forgotten"},
+    "backup": {
+        "id": "b1",
+        "kind": "logical",
+        "account": "nonproduction",
+        "location": "s3://vault/b",
+        "sha256": "c" * 64,
+        "size_bytes": 5,
+        "manifest": {"tables": {}},
+        "taken_at": AT,
+        "run_id": "run-1",
+        "actor": "schedule",
+    },
+    "verdict": {
+        "backup_id": "b1",
+        "status": "passed",
+        "questions": {},
+        "restore_seconds": 1.5,
+        "recovery_point_at": AT,
+        "run_id": "run-1",
+        "actor": "schedule",
+    },
+    "backup_loss": {"backup_id": "b1", "reason": "retention", "run_id": "run-1", "actor": "schedule"},
 }
 
 
@@ -54,8 +76,9 @@ def tell_all(ledger: Ledger) -> None:
     ledger.add_notice("dev", "warn", AT)
     ledger.add_extension("dev", AT, "bob", "demo")
     numbers: dict[object, int] = {}
-    for table in team_tables.CHAINED:
-        values = {name: numbers.get(value, value) for name, value in TEAM_RECORDS[table.name].items()}
+    for table in (*team_tables.CHAINED, *backup_tables.CHAINED):
+        told = TEAM_RECORDS[table.name]
+        values = {name: numbers.get(value, value) if isinstance(value, str) else value for name, value in told.items()}
         own = {"environment": "dev"} if "environment" in table.c else {}
         with ledger._append() as chain:
             numbers[table.name] = chain.append(table, values | own, environment="dev", actor="ada")
@@ -92,6 +115,9 @@ CHANGES = {
     "module_pin": "digest = 'other'",
     "vault_object": "location = 'elsewhere'",
     "vault_loss": "reason = 'other'",
+    "backup": "location = 'elsewhere'",
+    "verdict": "status = 'failed'",
+    "backup_loss": "reason = 'other'",
 }
 
 

@@ -24,7 +24,7 @@ from domain.errors import PermanentError
 from domain.status import Operation
 
 #: Runs that change their environment. A plan takes no lease: Terraform's own lock is enough for what it reads.
-CHANGING_OPERATIONS = (Operation.PROVISION, Operation.TEARDOWN)
+CHANGING_OPERATIONS = (Operation.PROVISION, Operation.TEARDOWN, Operation.DRILL, Operation.FAILOVER)
 NOBODY = 0  # the process id of a run that a person has declared dead
 
 

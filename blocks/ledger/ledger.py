@@ -1,6 +1,7 @@
 """The ledger: what should exist, who asked, what was done and how it ended, as records that are only ever added."""
 
 from blocks.ledger.approvals import Approvals
+from blocks.ledger.backups import Backups
 from blocks.ledger.environments import Environments, Generations, Overlays
 from blocks.ledger.evidence import Evidence
 from blocks.ledger.holds import Holds
@@ -19,7 +20,7 @@ class Team(Tokens, Approvals, Holds, Replacements):
     """What people may do, and say."""
 
 
-class Upkeep(Modules, Vault, Measuring):
+class Upkeep(Modules, Vault, Backups, Measuring):
     """What Terrarium keeps of its own running."""
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from blocks.ledger import team_tables
+from blocks.ledger import backup_tables, team_tables
 from blocks.ledger.schema import SCHEMA, Json, Time, column, metadata, seq
 
 
@@ -197,4 +197,5 @@ journal = Table(  # telemetry: not chained row by row, its digest stands in the 
 CHAINED = (
     *(spec, request, run, run_outcome, step, step_outcome, generation, loss, plan, extension, notice),
     *team_tables.CHAINED,
+    *backup_tables.CHAINED,
 )

@@ -10,6 +10,7 @@ import click
 
 from console.cli.account import account
 from console.cli.backup import backup
+from console.cli.drill import drill, failover
 from console.cli.env import env
 from console.cli.evidence import evidence
 from console.cli.output import CommandError, print_failure
@@ -39,7 +40,7 @@ def terrarium() -> None:
     """Environments from one YAML file: made, watched and removed by Prefect flows."""
 
 
-for command in (env, runs, approve, hold, unhold, account, token, evidence, backup, status, doctor):
+for command in (env, runs, drill, failover, approve, hold, unhold, account, token, evidence, backup, status, doctor):
     terrarium.add_command(command)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from blocks.kept_servers import read_kept_parts
 from blocks.openbao_binary import BUILD_COMMAND, find_openbao
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings, read_settings
@@ -125,7 +126,7 @@ CHECKS = (
 def _check_stack(settings: Settings) -> Iterator[Check]:
     """Every part of a stack that was started, or the ports of one that was not."""
     stack = find_stack()
-    parts = read_parts(stack) if stack else []
+    parts = [*read_parts(stack), *read_kept_parts(stack)] if stack else []
     if not any(part.state == "RUNNING" for part in parts):
         yield Check(summary="stack", ok=False, detail="nothing runs", resolution="Run `make up`.")
         yield from (_check_port(settings, name) for name in Settings.model_fields if name.endswith("_port"))

@@ -5,7 +5,7 @@ So a run knows who asked and why.
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from blocks.ledger.rows import EnvironmentRow, PlanRow, SpecVersion
 from console.contract import Run
@@ -29,17 +29,23 @@ def start_run(
     *,
     replace: Sequence[str] = (),
     is_upgrade: bool = False,
+    parameters: Mapping[str, str | bool] | None = None,
+    reason: str = "",
 ) -> Run:
-    """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of."""
+    """Record the request and start its run; a plan is applied as it was saved, with the spec it was made of.
+
+    `parameters` are what the flow is told beside the environment.
+    """
     refuse_held(operation, sources.ledger.read_hold(environment), sources.read_clock())
-    spec_version = _record_request(sources, asking, environment, operation, spec_version, plan_id)
+    spec_version = _record_request(sources, asking, environment, operation, spec_version, plan_id, reason)
     if replace:
         sources.ledger.add_replacements(asking.request_id, environment, replace, asking.actor)
-    parameters: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
+    told: dict[str, str | int] = {"environment": environment} | ({"upgrade": True} if is_upgrade else {})
+    told |= parameters or {}
     if operation in (Operation.PLAN, Operation.PROVISION) and spec_version is not None:
-        parameters["spec_version"] = spec_version
+        told["spec_version"] = spec_version
     flow_run = sources.prefect.start_run(
-        operation.value, parameters, idempotency_key=asking.request_id, tags=[f"environment:{environment}"]
+        operation.value, told, idempotency_key=asking.request_id, tags=[f"environment:{environment}"]
     )
     return merge_run(sources, sources.ledger.read_run(flow_run.run_id), flow_run)
 
@@ -71,6 +77,7 @@ def _record_request(
     operation: Operation,
     spec_version: int | None,
     plan_id: str | None = None,
+    reason: str = "",
 ) -> int | None:
     """The spec version of the request: that of the same call before, where it came no further than this."""
     version = find_recorded_version(sources, asking) or spec_version
@@ -81,7 +88,7 @@ def _record_request(
         version,
         plan_id,
         asking.actor,
-        reason="",
+        reason=reason,
         fingerprint=asking.fingerprint,
     )
     return version

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.ledger import open_ledger
 from blocks.ledger.schema import REVISION
-from blocks.postgres_dump import dump_database
+from blocks.postgres.dump import dump_database
 from blocks.settings import Settings, read_settings
 from deployments.local.blueprint import Blueprint, draw_blueprint
 from deployments.local.credentials import Credentials

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from blocks.openbao_binary import find_openbao
+from blocks.postgres.account import choose_account
+from blocks.postgres.cluster import ServerFolder
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings
 from blocks.supervisor import Stack
 from blocks.terraform_binary import find_terraform
 from deployments.local.certificate import write_certificate
 from deployments.local.credentials import Credentials, create_credentials
-from deployments.local.database_folder import DatabaseFolder, choose_account, create_database_folder
+from deployments.local.database_folder import create_database_folder
 from deployments.local.layout import Layout
 from deployments.local.programs import WORK_POOL, Program, list_programs
 
@@ -23,7 +25,7 @@ class Blueprint:
     settings: Settings
     layout: Layout
     credentials: Credentials
-    database: DatabaseFolder
+    database: ServerFolder
     programs: list[Program]
     stack: Stack
 
@@ -42,6 +44,8 @@ def draw_blueprint(settings: Settings) -> Blueprint:
     credentials = create_credentials(layout)
     postgres = find_postgres_binaries(settings.postgres_bin_dir)
     database = create_database_folder(settings.state_dir, postgres, choose_account())
+    # What flows start PostgreSQL's servers with has to be within reach of their account too.
+    settings = settings.model_copy(update={"postgres_bin_dir": database.programs})
     programs = list_programs(settings, credentials, database)
     stack = _describe_stack(settings, credentials, database, programs)
     return Blueprint(settings, layout, credentials, database, programs, stack)
@@ -55,7 +59,7 @@ def write_stack(blueprint: Blueprint) -> None:
 
 
 def _describe_stack(
-    settings: Settings, credentials: Credentials, database: DatabaseFolder, programs: list[Program]
+    settings: Settings, credentials: Credentials, database: ServerFolder, programs: list[Program]
 ) -> Stack:
     return Stack(
         checkout=CHECKOUT,
@@ -74,6 +78,6 @@ def _describe_stack(
     )
 
 
-def _read_versions(database: DatabaseFolder) -> dict[str, str]:
+def _read_versions(database: ServerFolder) -> dict[str, str]:
     packages = {name: version(name) for name in ("terrarium", "prefect", "moto", "supervisor")}
     return packages | {"python": platform.python_version(), "postgres": database.read_version()}

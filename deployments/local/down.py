@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from blocks.settings import Settings
 from blocks.supervisor import Stack, read_stack
+from deployments.local.kept import stop_kept
 from deployments.local.layout import Layout
 from deployments.local.processes import end_processes, find_processes
-from deployments.local.programs import STOP_SECONDS
+from deployments.local.programs import EMULATOR, STOP_SECONDS
 from deployments.local.supervision import is_supervisor_running, shut_down_supervisor, stop_part
 
 Report = Callable[[str], None]
@@ -29,5 +30,7 @@ def stop_stack(settings: Settings, report: Report) -> None:
 def _stop_parts(stack: Stack, settings: Settings, report: Report) -> None:
     """In the reverse of their start: the worker stops while its flows can still reach the servers."""
     for part in reversed(stack.ports):
+        if part == EMULATOR:
+            stop_kept(stack, report)  # while their last WAL can still be archived
         stop_part(stack, part, settings.stop_timeout_seconds)
         report(f"{part} stopped.")

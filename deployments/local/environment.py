@@ -21,7 +21,7 @@ KEPT_PREFIX = "OPENBLAS_"  # which kernels a processor needs
 TERMINAL = ("PATH", "TERM", "COLUMNS", "NO_COLOR", "LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 # What only `up` and `down` ask for, and the URL that is built here.
 OURS_ALONE = {
-    *("start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "postgres_bin_dir", "vault_path"),
+    *("start_timeout_seconds", "stop_timeout_seconds", "log_size_mib", "vault_path"),
     *("ledger_url", "ledger_owner_url", "token_file", "upgrade_dumps_kept"),
 }
 

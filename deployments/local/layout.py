@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.kept_servers import KEPT_FOLDER
+
 # Bytes. A socket's address holds 108 on Linux and 104 on macOS, and Terraform puts sockets of its own in TMPDIR.
 LONGEST_FOLDER = 70
 
@@ -67,6 +69,11 @@ class Layout:
         return self.state_dir / "supervisord.conf"
 
     @property
+    def kept(self) -> Path:
+        """The servers that environments keep, a file each for the supervisor and a record beside it."""
+        return self.state_dir / KEPT_FOLDER
+
+    @property
     def supervisor_socket(self) -> Path:
         """Only this user can talk to the supervisor."""
         return self._near / "supervisor.sock"
@@ -106,7 +113,7 @@ class Layout:
         self._near.mkdir(mode=0o700, exist_ok=True)
         if self._near.stat().st_uid != os.getuid():
             raise PermissionError(f"{self._near} belongs to another user; remove it.")
-        for folder in (self.logs, self.prefect_home, self.temporary):
+        for folder in (self.logs, self.prefect_home, self.temporary, self.kept):
             folder.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -5,8 +5,8 @@ Roles and passwords are set in single-user mode, so no superuser ever listens: i
 
 import shutil
 
+from blocks.postgres.cluster import ServerFolder
 from deployments.local.credentials import Credentials
-from deployments.local.database_folder import DatabaseFolder
 from deployments.local.layout import write_private
 from domain.errors import PermanentError
 
@@ -14,15 +14,15 @@ from domain.errors import PermanentError
 ACCESS = "host all all samehost scram-sha-256\n"
 
 
-def create_cluster(database: DatabaseFolder, credentials: Credentials) -> None:
+def create_cluster(database: ServerFolder, credentials: Credentials) -> None:
     """Make the cluster, or do nothing where it is there; a cluster that was not finished is made anew.
 
     PermanentError where it was made by another major version of PostgreSQL, or where a program fails.
     """
-    if database.cluster.exists():
+    if database.data.exists():
         _check_version(database)
         if _read_owner(database) != credentials.stack_id:
-            execute_statements(database, database.cluster.name, _list_passwords(credentials, "ALTER"))
+            execute_statements(database, database.data.name, _list_passwords(credentials, "ALTER"))
             _write_owner(database, credentials)
         return
     unfinished = database.folder / "data.new"
@@ -34,7 +34,7 @@ def create_cluster(database: DatabaseFolder, credentials: Credentials) -> None:
     (unfinished / "pg_hba.conf").write_text(ACCESS)
     execute_statements(database, unfinished.name, [*_list_passwords(credentials, "CREATE"), *_list_databases()])
     _write_owner(database, credentials)
-    unfinished.rename(database.cluster)
+    unfinished.rename(database.data)
 
 
 def _list_passwords(credentials: Credentials, verb: str) -> list[str]:
@@ -56,7 +56,7 @@ def _list_databases() -> list[str]:
     ]
 
 
-def execute_statements(database: DatabaseFolder, folder: str, statements: list[str]) -> None:
+def execute_statements(database: ServerFolder, folder: str, statements: list[str]) -> None:
     """Run statements in single-user mode (`postgres --single -j`: each ends with a semicolon and an empty line).
 
     It exits with 0 after a wrong statement too, so its words are read.
@@ -71,8 +71,8 @@ def execute_statements(database: DatabaseFolder, folder: str, statements: list[s
         )
 
 
-def _check_version(database: DatabaseFolder) -> None:
-    made_by = (database.cluster / "PG_VERSION").read_text().strip()
+def _check_version(database: ServerFolder) -> None:
+    made_by = (database.data / "PG_VERSION").read_text().strip()
     version = database.read_version()
     if version.split(".")[0] != made_by:
         raise PermanentError(
@@ -81,11 +81,11 @@ def _check_version(database: DatabaseFolder) -> None:
         )
 
 
-def _read_owner(database: DatabaseFolder) -> str:
+def _read_owner(database: ServerFolder) -> str:
     marker = database.folder / "stack"
     return marker.read_text() if marker.exists() else ""
 
 
-def _write_owner(database: DatabaseFolder, credentials: Credentials) -> None:
+def _write_owner(database: ServerFolder, credentials: Credentials) -> None:
     """Note whose passwords the cluster has: a state folder that was removed comes back with new ones."""
     write_private(database.folder / "stack", credentials.stack_id)

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.kept_servers import KEPT_FOLDER
+from blocks.postgres.cluster import ServerFolder
 from blocks.settings import CHECKOUT, Settings
+from blocks.supervisor_config import render_environment, render_section
 from deployments.local.credentials import Credentials
-from deployments.local.database_folder import DatabaseFolder
 from deployments.local.environment import (
     MARK,
     build_environment,
@@ -22,6 +24,7 @@ from deployments.local.revision import read_revision
 from deployments.local.vault_files import write_vault_files
 
 WORKER = "worker"
+EMULATOR = "emulator"
 VAULT = "vault"
 # The catalog's WORK_POOL, written again: importing the catalog imports Prefect, which reads its environment then.
 WORK_POOL = "terrarium"
@@ -42,7 +45,7 @@ class Program:
     stop_signal: str = "TERM"
 
 
-def list_programs(settings: Settings, credentials: Credentials, database: DatabaseFolder) -> list[Program]:
+def list_programs(settings: Settings, credentials: Credentials, database: ServerFolder) -> list[Program]:
     """All servers in the order of their start; they stop in the reverse order."""
     shared = build_environment(settings, credentials, os.environ)
     flows = build_flow_environment(settings, credentials, os.environ)
@@ -56,14 +59,14 @@ def list_programs(settings: Settings, credentials: Credentials, database: Databa
     ]
 
 
-def _postgres(settings: Settings, database: DatabaseFolder) -> Program:
+def _postgres(settings: Settings, database: ServerFolder) -> Program:
     """Only TCP and only passwords; INT makes PostgreSQL end its sessions instead of waiting for them."""
     options = {"listen_addresses": settings.host, "port": settings.postgres_port, "unix_socket_directories": ""}
     options |= {"max_connections": 200, "log_min_messages": "warning"}
     arguments = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
     return Program(
         name="postgres",
-        command=(str(database.programs / "postgres"), "-D", str(database.cluster), *arguments),
+        command=(str(database.programs / "postgres"), "-D", str(database.data), *arguments),
         environment={},
         port=settings.postgres_port,
         port_setting="TERRARIUM_POSTGRES_PORT",
@@ -76,9 +79,9 @@ def _postgres(settings: Settings, database: DatabaseFolder) -> Program:
 def _emulator(settings: Settings, environment: Mapping[str, str]) -> Program:
     address = ("--host", settings.host, "--port", str(settings.emulator_port))
     return Program(
-        name="emulator",
+        name=EMULATOR,
         command=(sys.executable, "-m", "deployments.local.emulator", *address),
-        environment={**environment, **read_revision("emulator")},
+        environment={**environment, **read_revision(EMULATOR)},
         port=settings.emulator_port,
         port_setting="TERRARIUM_EMULATOR_PORT",
     )
@@ -149,10 +152,12 @@ def render_supervisor(programs: list[Program], settings: Settings, stack_id: str
         "supervisord": daemon,
         "unix_http_server": {"file": layout.supervisor_socket, "chmod": "0700"},
         "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": factory},
+        # What environments keep (blocks/kept_servers.py); relative to this file, because the list is split at spaces.
+        "include": {"files": f"{KEPT_FOLDER}/*.conf"},
     }
     for program in programs:
         sections[f"program:{program.name}"] = _render_program(program, layout, settings)
-    return "\n".join(_render_section(name, values) for name, values in sections.items())
+    return "\n".join(render_section(name, values) for name, values in sections.items())
 
 
 def _render_program(program: Program, layout: Layout, settings: Settings) -> dict[str, object]:
@@ -173,16 +178,5 @@ def _render_program(program: Program, layout: Layout, settings: Settings) -> dic
     if program.user:
         values["user"] = program.user
     if program.environment:
-        values["environment"] = ",".join(f"{key}={_quote(value)}" for key, value in sorted(program.environment.items()))
+        values["environment"] = render_environment(program.environment)
     return values
-
-
-def _quote(value: str) -> str:
-    """The supervisor's quoting knows no escapes: a value stands between quotes of the kind that it does not have."""
-    quote = "'" if '"' in value else '"'
-    return f"{quote}{value}{quote}"
-
-
-def _render_section(name: str, values: Mapping[str, object]) -> str:
-    lines = [f"{key}={str(value).replace('%', '%%')}" for key, value in values.items()]
-    return "\n".join([f"[{name}]", *lines, ""])

@@ -14,7 +14,7 @@ from typing import Any
 
 from blocks.ledger import open_ledger
 from blocks.ledger.migrate import migrate
-from blocks.postgres_dump import restore_database
+from blocks.postgres.dump import restore_database
 from blocks.settings import Settings
 from deployments.local.backup import digest_file, list_urls, read_fingerprint
 from deployments.local.blueprint import Blueprint, draw_blueprint
@@ -38,9 +38,9 @@ def restore_backup(settings: Settings, folder: Path, *, may_overwrite: bool) -> 
     manifest = read_backup(folder)
     blueprint = draw_blueprint(settings)
     _refuse_running(blueprint)
-    if blueprint.database.cluster.exists() and not may_overwrite:
+    if blueprint.database.data.exists() and not may_overwrite:
         raise RefusedError(
-            f"There are databases in {blueprint.database.cluster}, which the restore would replace.",
+            f"There are databases in {blueprint.database.data}, which the restore would replace.",
             "Give --yes to replace them; they stay beside the restored ones until the next restore.",
         )
     if manifest.encryption_key != read_fingerprint(blueprint.credentials):
@@ -49,10 +49,10 @@ def restore_backup(settings: Settings, folder: Path, *, may_overwrite: bool) -> 
             "Put the credentials.json of the stack that it is of into the state folder first.",
         )
     create_cluster(blueprint.database, blueprint.credentials)
-    execute_statements(blueprint.database, blueprint.database.cluster.name, _list_new_databases())
+    execute_statements(blueprint.database, blueprint.database.data.name, _list_new_databases())
     with serve(blueprint):
         events = _fill(blueprint, folder, manifest)
-    execute_statements(blueprint.database, blueprint.database.cluster.name, _list_renames())
+    execute_statements(blueprint.database, blueprint.database.data.name, _list_renames())
     return {"location": str(folder), "head_seq": events, "head_hash": manifest.head_hash, "files": manifest.files}
 
 

@@ -11,6 +11,7 @@ from blocks.supervisor import Stack
 from deployments.first_token import record_first_token
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
 from deployments.local.environment import build_own_environment, database_url
+from deployments.local.kept import start_kept
 from deployments.local.layout import write_private
 from deployments.local.ports import check_port
 from deployments.local.postgres import create_cluster
@@ -121,8 +122,14 @@ def _prepare_vault(blueprint: Blueprint, report: Report) -> None:
     prepare_vault(blueprint.settings)
 
 
+def _start_kept(blueprint: Blueprint, report: Report) -> None:
+    """After the emulator, which has their archive."""
+    start_kept(blueprint.stack, blueprint.settings, report)
+
+
 PREPARATIONS: dict[str, Callable[[Blueprint, Report], None]] = {
     "postgres": _prepare_ledger,
+    "emulator": _start_kept,
     "prefect": _prepare_prefect,
     "vault": _prepare_vault,
 }

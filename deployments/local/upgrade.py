@@ -7,7 +7,7 @@ from pathlib import Path
 from blocks.ledger import open_ledger
 from blocks.ledger.migrate import current_revision, migrate
 from blocks.ledger.schema import REVISION
-from blocks.postgres_dump import dump_database
+from blocks.postgres.dump import dump_database
 from domain.errors import PermanentError
 
 #: A migration whose chain was not found whole yet: the next `make up` looks again, and does not go on either.

@@ -25,6 +25,8 @@ from tests.bench.memory import MemorySampler
 from tests.stack import LocalStack
 
 PAIRS = 3
+#: What makes dev's database a pair of servers of our own.
+DATABASE_PAIR = "    provider: postgres\n    example_rows: 1000000\n"
 TERRARIUM = Path(sys.executable).with_name("terrarium")
 
 
@@ -78,6 +80,8 @@ def pairs(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> list[P
 def _create_pair(stack: LocalStack, folder: Path, number: int, accounts: list[AwsAccount]) -> Pair:
     text = (CHECKOUT / "environments" / "dev.yaml").read_text()
     text = text.replace("name: dev\n", f"name: bench-{number}\naccount: {accounts[0].name}\n", 1)
+    assert DATABASE_PAIR in text
+    text = text.replace(DATABASE_PAIR, "", 1)  # by hand there is Terraform alone: its RDS, as before
     file = folder / f"bench-{number}.yaml"
     file.write_text(text)
     spec = resolve_spec(text, file.name, read_classes())

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from blocks.postgres.account import choose_account
 from blocks.postgres_binaries import find_postgres_binaries
 from deployments.local.credentials import Credentials
-from deployments.local.database_folder import SYSTEM_STATE, choose_account, create_database_folder
+from deployments.local.database_folder import SYSTEM_STATE, create_database_folder
 from deployments.local.postgres import create_cluster
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root runs PostgreSQL as another user")
@@ -55,10 +56,10 @@ def test_a_lost_state_folder_gets_new_passwords_for_the_same_databases() -> None
     database = create_database_folder(folder, find_postgres_binaries(), choose_account())
     try:
         create_cluster(database, Credentials())
-        made = (database.cluster / "PG_VERSION").stat().st_ino
+        made = (database.data / "PG_VERSION").stat().st_ino
         later = Credentials()
         create_cluster(database, later)
         assert (database.folder / "stack").read_text() == later.stack_id
-        assert (database.cluster / "PG_VERSION").stat().st_ino == made
+        assert (database.data / "PG_VERSION").stat().st_ino == made
     finally:
         shutil.rmtree(folder)

@@ -57,7 +57,7 @@ def test_migration_is_safe_to_repeat(postgres: PostgresServer, empty_database: s
 
 def test_older_database_is_refused(postgres: PostgresServer, empty_database: str) -> None:
     """A database without the ledger's tables is refused when it is opened, with the way to make them."""
-    with pytest.raises(PermanentError, match=r"schema is not there, this version needs 0002\. `make up`"):
+    with pytest.raises(PermanentError, match=rf"schema is not there, this version needs {REVISION}\. `make up`"):
         open_ledger(postgres.url(empty_database))
     with pytest.raises(PermanentError, match=r"Its tables are not there: `make up`"):
         Ledger(postgres.url(empty_database)).list_runs()
@@ -68,7 +68,7 @@ def test_newer_database_is_refused(postgres: PostgresServer, engine: Engine, led
     with engine.begin() as connection:
         connection.execute(text("UPDATE ledger.alembic_version SET version_num = '9999'"))
     for use in (migrate, open_ledger):
-        with pytest.raises(PermanentError, match="9999, newer than the 0002 of this version"):
+        with pytest.raises(PermanentError, match=f"9999, newer than the {REVISION} of this version"):
             use(postgres.url(ledger_database))
 
 

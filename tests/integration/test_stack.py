@@ -1,17 +1,29 @@
 """`up` and `down` of the local stack, for real: first start, again, after a crash, with a taken port, and the end."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from hvac import Client
 
+from blocks.kept_servers import fence_server, read_kept_parts, unfence_server
+from blocks.postgres.account import choose_account, find_reachable
+from blocks.postgres.pair import create_pair
+from blocks.postgres.pair_files import Pair
+from blocks.postgres.replication import read_node, read_state
+from blocks.postgres.session import connect
+from blocks.postgres_binaries import find_postgres_binaries
 from deployments.local.processes import find_processes, wait_for_end
 from deployments.local.vault import EXAMPLES, MOUNT, read_root_token
+from tests.pair_world import SPEC
 from tests.polling import wait_for
 from tests.stack import LocalStack, create_stack
 
@@ -122,12 +134,58 @@ def test_without_openbao_the_rest_runs(own_stack: LocalStack, tmp_path: Path) ->
     assert httpx.post(url, json=wanted, trust_env=False).raise_for_status().json() == []
 
 
-def test_down_leaves_no_process(own_stack: LocalStack) -> None:
-    """Whatever a server started, in a session of its own or not, ends with the stack; a second `down` is content."""
+@pytest.fixture(scope="module")
+def kept_pair(own_stack: LocalStack) -> Pair:
+    """A database pair that the stack keeps."""
+    stack, first = own_stack.record, own_stack.settings.pair_port
+    programs = find_reachable(find_postgres_binaries(), stack.database_dir, choose_account())
+    pair = create_pair(stack, "kept", SPEC, "run-1", programs, first, datetime.now(UTC))
+    with connect(pair, "app") as session:
+        session.execute("CREATE TABLE note AS SELECT 'still here' AS text")
+    return pair
+
+
+def test_up_leaves_a_running_pair_alone(own_stack: LocalStack, kept_pair: Pair) -> None:
+    """The same processes, and `make status` shows them after the stack's own, with their ports."""
+    wait_for("all of it runs", lambda: all(part.is_healthy for part in read_kept_parts(own_stack.record)))
+    before = read_kept_parts(own_stack.record)
+    own_stack.up()
+    assert [part.pid for part in read_kept_parts(own_stack.record)] == [part.pid for part in before]
+    command = [Path(sys.executable).with_name("terrarium"), "status", "--json"]
+    environment = os.environ | own_stack.variables
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    ports = {part["name"]: part["port"] for part in json.loads(done.stdout)["parts"]}
+    assert ports["kept-gateway"] == kept_pair.record.ports.gateway
+    assert list(ports)[-4:] == ["kept-link", "kept-gateway", "kept-a", "kept-b"]
+
+
+def test_down_leaves_no_process(own_stack: LocalStack, kept_pair: Pair) -> None:
+    """Whatever a server started, in a session of its own or not, ends with the stack; a second `down` is content.
+
+    So do the servers of an environment, the standby first.
+    """
+    assert kept_pair
     family = find_processes(own_stack.record.stack_id)
     assert len(family) > 5
-    own_stack.down()
+    told = own_stack.down()
+    assert told.index("kept-b stopped") < told.index("kept-a stopped") < told.index("kept-link stopped")
+    assert told.index("kept-link stopped") < told.index("emulator stopped") < told.index("postgres stopped")
     assert wait_for_end(family, 1) == []
     assert find_processes(own_stack.record.stack_id) == []
     assert {part.state for part in own_stack.parts.values()} == {"STOPPED"}
+    own_stack.down()
+
+
+def test_up_brings_a_pair_back_with_its_data_but_for_a_fenced_server(own_stack: LocalStack, kept_pair: Pair) -> None:
+    """What environments keep starts with the stack; who was fenced waits for the failback, and is told."""
+    fence_server(own_stack.record, "kept-b", "a test")
+    told = own_stack.up()
+    assert "kept-b is fenced" in told
+    assert {part.name: part.state for part in read_kept_parts(own_stack.record)}["kept-b"] == "FENCED"
+    with connect(kept_pair, "app") as session:
+        assert session.execute("SELECT text FROM note").fetchall() == [("still here",)]
+    assert not read_node(kept_pair, "b").is_running
+    unfence_server(own_stack.record, "kept-b")
+    assert "kept-b started" in own_stack.up()
+    wait_for("the pair is whole", lambda: read_state(kept_pair).is_whole)
     own_stack.down()

@@ -15,7 +15,7 @@ from blocks.ledger import open_ledger
 from blocks.ledger.database import create_ledger_engine
 from blocks.ledger.migrate import _configure, current_revision
 from blocks.ledger.schema import REVISION
-from blocks.postgres_dump import dump_database, restore_database
+from blocks.postgres.dump import dump_database, restore_database
 from deployments.local.upgrade import upgrade_ledger
 from domain.errors import PermanentError
 from domain.status import EnvironmentStatus

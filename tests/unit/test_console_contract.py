@@ -32,10 +32,12 @@ from console.contract import (
     StackStatus,
 )
 from console.contract_account import AccountCheck, Accounts
+from console.contract_drill import Drill, DrillApproval, Drills
 from console.contract_people import Approval, NewToken, Plan, Token, Tokens
 from domain.access import Role
 from domain.account import Account
 from domain.changes import AttributeChange, Change, Counts
+from domain.drill_report import Objective, StepTime
 from domain.status import EnvironmentStatus, RunStatus
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -137,8 +139,41 @@ ACCOUNT = Account(
     state_bucket="terrarium-state-111111111111-eu-central-1",
     vault_bucket="terrarium-vault-111111111111-eu-central-1",
 )
+DRILL = Drill(
+    environment="dev",
+    run_id=RUN_ID,
+    run_url=RUN.run_url,
+    status="passed",
+    mode="ungraceful",
+    fault="killed",
+    rto_seconds=0.31,
+    detection_seconds=0.1,
+    rpo_rows=2,
+    rpo_seconds=0.02,
+    in_doubt_rows=1,
+    in_doubt_found=0,
+    acknowledged_rows=500,
+    diverged_rows_after_failback=0,
+    compared_rows=1000000,
+    objectives={"rto": Objective(objective_seconds=28800, measured_seconds=0.31, is_met=True)},
+    scope="data",
+    is_synchronous=False,
+    old_primary="a",
+    new_primary="b",
+    probe_log="drills/dev/run.log",
+    probe_log_sha256="e" * 64,
+    probe_log_kept="s3://vault/drills/dev/run.log",
+    steps=[StepTime(name="promote_standby", began_at=1772366400.5, seconds=0.08)],
+    actor="ada",
+    started_at=AT,
+    finished_at=AT,
+)
 
 ANSWERS: dict[str, Answer] = {
+    "drills": Drills(drills=[DRILL]),
+    "drill_approval": DrillApproval(
+        environment="production", drill_id="9f2c41d08a7b", approver="bob", reason="agreed", expires_at=AT
+    ),
     "plan": PLAN,
     "hold": HOLD,
     "tokens": Tokens(tokens=[TOKEN]),

@@ -56,31 +56,33 @@ def test_sandbox_has_neither_network_nor_database() -> None:
 
 
 def test_dev_has_every_part_but_replicas_and_a_cluster() -> None:
-    """Dev has the parts that developers use, once each."""
+    """Dev has the parts that developers use, once each; its database is a pair, which Terraform leaves out."""
     dev = inputs("dev")
-    assert {key for key, value in dev.items() if value is None} == {"cluster", "dns"}
-    assert not dev["database"]["has_replica"]
+    assert {key for key, value in dev.items() if value is None} == {"cluster", "dns", "database"}
+    assert shipped("dev").data.has_pair
     assert not dev["media"]["has_replica"]
 
 
 def test_protection_reaches_the_resources() -> None:
-    """What a teardown takes along follows from the protection: nothing of production, all of dev, copies of staging."""
+    """What a teardown takes along follows from the protection: nothing of production, copies of staging, all of dev."""
     kept = {
         name: (
             inputs(name)["media"]["empty_on_destroy"],
             inputs(name)["database"]["keep_final_snapshot"],
             inputs(name)["database"]["is_deletion_protected"],
         )
-        for name in ("dev", "staging", "production")
+        for name in ("staging", "production")
     }
-    assert kept == {"dev": (True, False, False), "staging": (False, True, False), "production": (False, True, True)}
+    assert kept == {"staging": (False, True, False), "production": (False, True, True)}
+    assert inputs("dev")["media"]["empty_on_destroy"]
 
 
 def test_capacity_replaces_size() -> None:
     """A size stands for instances and nodes; explicit capacity says them itself."""
-    database = "capacity:\n  database: {instance_class: db.m6g.large, storage_gib: 99}\n"
-    assert inputs("dev")["database"]["instance_class"] == "db.t4g.micro"
-    assert inputs("dev", database)["database"]["storage_gib"] == 99
+    explicit = "capacity:\n  database: {instance_class: db.m6g.large, storage_gib: 99}\n"
+    explicit += "  nodes: {type: m6i.large, count: 2, max_count: 4}\n"
+    assert inputs("staging")["database"]["instance_class"] == "db.t4g.medium"
+    assert inputs("staging", explicit)["database"]["storage_gib"] == 99
     nodes = [inputs(name)["cluster"]["node_count"] for name in ("staging", "production")]
     assert nodes == sorted(set(nodes))
 

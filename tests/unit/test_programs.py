@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
+from blocks.postgres.account import Account
+from blocks.postgres.cluster import ServerFolder
 from blocks.settings import Settings
 from deployments.catalog import WORK_POOL
 from deployments.local import programs as local_programs
 from deployments.local.credentials import Credentials
-from deployments.local.database_folder import Account, DatabaseFolder
 from deployments.local.layout import Layout
 from deployments.local.programs import Program, list_programs, render_supervisor
 
@@ -42,7 +43,7 @@ def programs(settings: Settings, credentials: Credentials, monkeypatch: pytest.M
     """The servers as a user with many variables would start them."""
     for name, value in DECOYS.items():
         monkeypatch.setenv(name, value)
-    database = DatabaseFolder(settings.state_dir / "postgres", Path("/usr/bin"), Account("postgres", 26, 26))
+    database = ServerFolder(settings.state_dir / "postgres", Path("/usr/bin"), Account("postgres", 26, 26))
     return list_programs(settings, credentials, database)
 
 
@@ -71,7 +72,7 @@ def test_another_terminal_finds_the_same_servers(
     settings: Settings, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else `make up` again, from another terminal or with more patience, would start every server anew."""
-    database = DatabaseFolder(settings.state_dir / "postgres", Path("/usr/bin"))
+    database = ServerFolder(settings.state_dir / "postgres", Path("/usr/bin"))
     before = render_supervisor(list_programs(settings, credentials, database), settings, credentials.stack_id)
     for name, value in {"PATH": "/elsewhere:/bin", "TERM": "dumb", "LANG": "de_DE.UTF-8", "SHELL": "/bin/fish"}.items():
         monkeypatch.setenv(name, value)

@@ -5,18 +5,20 @@ import pytest
 from blocks.environment_files import read_declared
 from domain.changes import Change, Changes
 from domain.errors import RefusedError
+from domain.pair_plan import ObservedPair
 from domain.provision import Observed, classify_failure, decide_plan_run, decide_provision, name_plan, refuse_move
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
 
 NOTHING = Changes()
+NO_PAIR = ObservedPair()
 ADDED = Changes(items=(Change(address="a.x", resource_type="a", action="add"),))
 
 
 @pytest.fixture(scope="module")
 def spec() -> EnvironmentSpec:
-    """The development environment of the example."""
-    return read_declared("dev")[1]
+    """An environment of the example, with a database of RDS."""
+    return read_declared("staging")[1]
 
 
 def _lose(count: int) -> Changes:
@@ -24,7 +26,7 @@ def _lose(count: int) -> Changes:
 
 
 def _names(spec: EnvironmentSpec, observed: Observed) -> list[str]:
-    return [step.name for step in decide_provision(spec, observed).steps]
+    return [step.name for step in decide_provision(spec, observed, NO_PAIR).steps]
 
 
 def test_a_new_environment_is_applied_verified_and_reported(spec: EnvironmentSpec) -> None:
@@ -55,19 +57,21 @@ def test_a_loss_beyond_the_limit_is_refused_with_its_numbers(spec: EnvironmentSp
     """A person must be able to judge the refusal without looking anything up."""
     limit = spec.protection.deletion_limit
     with pytest.raises(RefusedError, match=f"delete or replace {limit + 1} resources, limit {limit}"):
-        decide_provision(spec, Observed(changes=_lose(limit + 1), is_ready=True, pinned=""))
+        decide_provision(spec, Observed(changes=_lose(limit + 1), is_ready=True, pinned=""), NO_PAIR)
 
 
 def test_a_loss_at_the_limit_is_allowed(spec: EnvironmentSpec) -> None:
     """The limit is the last number that passes."""
-    plan = decide_provision(spec, Observed(changes=_lose(spec.protection.deletion_limit), is_ready=True, pinned=""))
+    plan = decide_provision(
+        spec, Observed(changes=_lose(spec.protection.deletion_limit), is_ready=True, pinned=""), NO_PAIR
+    )
     assert plan.steps[0].name == "apply_infrastructure"
 
 
 def test_a_plan_run_shows_even_what_would_be_refused(spec: EnvironmentSpec) -> None:
     """Showing changes nothing; and the kept plan is removed again where the run fails."""
     observed = Observed(changes=_lose(spec.protection.deletion_limit + 1), is_ready=True)
-    save = decide_plan_run(spec, observed).steps[0]
+    save = decide_plan_run(spec, observed, NO_PAIR).steps[0]
     assert save.name == "save_plan"
     assert save.undo is not None
     assert save.undo.arguments == {"plan_id": save.arguments["plan_id"]}
@@ -87,7 +91,7 @@ def test_the_id_of_a_plan_names_what_was_seen(spec: EnvironmentSpec) -> None:
     """Other changes, another spec or other modules give another id; the same plan made again has the same."""
     ids = {
         name_plan(of, changes.model_copy(update={"modules": modules}))
-        for of in (spec, read_declared("staging")[1])
+        for of in (spec, read_declared("dev")[1])
         for changes in (NOTHING, ADDED)
         for modules in ("1", "2")
     }
@@ -107,7 +111,7 @@ def test_a_loss_of_data_is_refused_unless_it_is_named(spec: EnvironmentSpec) -> 
     lost = Change(address="aws_db_instance.this", resource_type="aws_db_instance", action="replace")
     observed = Observed(changes=Changes(items=(lost,)), is_ready=True, named=frozenset({"aws_db_instance.other"}))
     with pytest.raises(RefusedError, match=r"aws_db_instance.this would be replaced.*--replace 'aws_db_instance.this'"):
-        decide_provision(spec, observed)
+        decide_provision(spec, observed, NO_PAIR)
     named = observed.model_copy(update={"named": frozenset({lost.address})})
     assert "apply_infrastructure" in _names(spec, named)
 

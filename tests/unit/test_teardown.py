@@ -7,13 +7,15 @@ import pytest
 
 from blocks.environment_files import read_declared
 from domain.errors import RefusedError
+from domain.pair_plan import ObservedPair
 from domain.teardown import Temporary, decide_teardown, list_due, refuse_newer_life
 
+NO_PAIR = ObservedPair()
 ENDS_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def _names(environment: str) -> list[str]:
-    return [step.name for step in decide_teardown(read_declared(environment)[1]).steps]
+    return [step.name for step in decide_teardown(read_declared(environment)[1], NO_PAIR).steps]
 
 
 def test_data_is_copied_before_anything_is_removed() -> None:
@@ -28,20 +30,20 @@ def test_data_is_copied_before_anything_is_removed() -> None:
 
 
 def test_an_environment_without_kept_media_is_only_removed() -> None:
-    """Media of development are deleted with their bucket."""
-    assert _names("dev") == ["destroy_infrastructure", "verify_removal", "publish_removal_report"]
+    """Media of development are deleted with their bucket, and its database pair with its data."""
+    assert _names("dev") == ["delete_pair", "destroy_infrastructure", "verify_removal", "publish_removal_report"]
 
 
 def test_a_protected_environment_is_refused_with_the_way() -> None:
     """The refusal says which key of which file stands against it."""
     with pytest.raises(RefusedError, match=r"production is protected.*protection\.teardown: allowed"):
-        decide_teardown(read_declared("production")[1])
+        decide_teardown(read_declared("production")[1], NO_PAIR)
 
 
 def test_leftovers_name_what_stays() -> None:
     """Staging leaves a snapshot and its media, development neither; keys and secrets wait for their deletion."""
-    staging = " ".join(item.what for item in decide_teardown(read_declared("staging")[1]).leftovers)
-    dev = " ".join(item.what for item in decide_teardown(read_declared("dev")[1]).leftovers)
+    staging = " ".join(item.what for item in decide_teardown(read_declared("staging")[1], NO_PAIR).leftovers)
+    dev = " ".join(item.what for item in decide_teardown(read_declared("dev")[1], NO_PAIR).leftovers)
     assert all(word in staging for word in ("media", "snapshot", "keys", "secrets"))
     assert "media" not in dev
     assert "snapshot" not in dev

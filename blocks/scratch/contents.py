@@ -1,0 +1,100 @@
+"""What a restored database holds: its tables counted and hashed, rules asked of it, sentinels looked up. Only reads."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+from blocks.scratch.server import OWN_SCHEMAS, ScratchServer
+from domain.backup import Sentinel, TableContent
+from domain.row_hash import TEXT_SETTINGS, hash_query
+
+Connection = psycopg.Connection[tuple[object, ...]]
+#: Everything that has rows; a table has rows of its own, but partitions belong to the table above them.
+RELATIONS = """
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p') AND NOT c.relispartition
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
+AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s) ORDER BY 1, 2
+"""
+#: A team's own statement runs no longer than this.
+STATEMENT_SECONDS = 600
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Schema and table of a name as people write it: without a schema, public."""
+    schema, dot, table = name.rpartition(".")
+    return (schema, table) if dot else ("public", name)
+
+
+def full_name(name: str) -> str:
+    """As this module names tables: with the schema."""
+    return ".".join(split_name(name))
+
+
+def list_relations(connection: Connection) -> dict[str, bool]:
+    """Everything that can be asked for rows, with its schema, and whether it is a table with rows of its own."""
+    found = connection.execute(RELATIONS, (list(OWN_SCHEMAS),)).fetchall()
+    return {f"{schema}.{table}": bool(is_table) for schema, table, is_table in found}
+
+
+def list_tables(connection: Connection) -> list[str]:
+    """The tables of the backup, with their schemas."""
+    return [name for name, is_table in list_relations(connection).items() if is_table]
+
+
+def measure_tables(connection: Connection, names: Iterable[str]) -> dict[str, TableContent]:
+    """Rows and hash of each table, in one look at each."""
+    for setting, value in TEXT_SETTINGS.items():
+        connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
+    (encoding,) = connection.execute("SHOW server_encoding").fetchone() or ("UTF8",)
+    found = {}
+    for name in names:
+        query = hash_query(sql.Identifier(*split_name(name)).as_string(connection), str(encoding))
+        rows, content = connection.execute(query.encode()).fetchone() or (0, "0")
+        found[name] = TableContent(rows=int(str(rows)), hash=str(content))
+    return found
+
+
+def count_broken(server: ScratchServer, invariants: Mapping[str, str]) -> dict[str, int | str]:
+    """Per rule the rows that its SQL returns: each breaks it. A reason where the database cannot answer it."""
+    found: dict[str, int | str] = {}
+    for name, statement in invariants.items():
+        with server.connect() as connection:
+            connection.execute("SET search_path = public; SET default_transaction_read_only = on")
+            connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            query = f"SELECT count(*) FROM ({statement.strip().rstrip(';')}) broken"  # noqa: S608 - the team's own SQL
+            try:
+                (rows,) = connection.execute(query.encode()).fetchone() or (0,)
+                found[name] = int(str(rows))
+            except psycopg.Error as error:
+                found[name] = f"cannot be asked of what was restored: {_tell(error)}"
+    return found
+
+
+def find_sentinels(connection: Connection, sentinels: Sequence[Sentinel]) -> list[bool | str]:
+    """For each whether its row is there, or why it cannot be."""
+    return [_find(connection, sentinel) for sentinel in sentinels]
+
+
+def _find(connection: Connection, sentinel: Sentinel) -> bool | str:
+    conditions = sql.SQL(" AND ").join(
+        sql.SQL("{} IS NULL" if value is None else "{} = {}").format(sql.Identifier(column), _literal(value))
+        for column, value in sentinel.row.items()
+    )
+    table = sql.Identifier(*split_name(sentinel.table))
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE {})").format(table, conditions)
+    try:
+        found = connection.execute(query).fetchone()
+    except psycopg.Error as error:
+        return _tell(error)
+    return bool(found and found[0])
+
+
+def _literal(value: object) -> sql.Composable:
+    """Text without a type, so that the column gives it one: JSON has no times and no uuids."""
+    return sql.Literal(str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _tell(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or str(error)).strip()

@@ -1,0 +1,1 @@
+"""TravelBlog: blogs of many cities, with posts about places that readers book."""

@@ -1,0 +1,163 @@
+"""Backups of an environment: taken into its account's vault, let go, restored and asked. Undo stands below its act."""
+
+import hashlib
+import shutil
+from datetime import timedelta
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+
+from blocks.backup_vault import delete_backup, fetch_backup, keep_backup
+from blocks.ledger.backups import BackupRow
+from blocks.postgres.snapshot import take_snapshot
+from blocks.scratch.verification import Wanted, verify_dump
+from domain.backup import BackupVerdict, Manifest, VerdictStatus
+from domain.backup_plan import LOGICAL, name_folder, read_invariants, read_suites
+from domain.backup_report import render_backup, render_verdict
+from domain.backup_upkeep import Alarm, KnownBackup, PastRestore, compute_trend, list_alarms
+from domain.errors import PermanentError
+from tasks.ledger import ledger
+from tasks.pair import find_programs, open_environments_pair
+from tasks.retry import REPEATABLE
+from tasks.run import Run, read_clock
+
+SCRATCH = "scratch"
+
+
+def list_known(run: Run) -> list[KnownBackup]:
+    """The backups that are there, the newest first, each with its newest verdict."""
+    verdicts = {row.backup_id: row for row in reversed(ledger().list_verdicts(run.environment))}
+    return [
+        KnownBackup(
+            id=row.id,
+            taken_at=row.taken_at,
+            status=VerdictStatus(verdicts[row.id].status) if row.id in verdicts else None,
+            verified_at=verdicts[row.id].at if row.id in verdicts else None,
+        )
+        for row in ledger().list_backups(run.environment)
+        if row.lost_at is None
+    ]
+
+
+@task(**REPEATABLE)
+def take_dump(run: Run, backup_id: str) -> dict[str, Any]:
+    """Dump the database, keep dump and manifest in the vault, encrypted, and record it. Again: the same backup.
+
+    Nothing of a backup that was not recorded counts: its manifest is written last.
+    """
+    if (known := ledger().read_backup(backup_id)) is not None:
+        return _tell(known)
+    run.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = run.folder / "backup"
+    manifest = take_snapshot(open_environments_pair(run), file)
+    with file.open("rb") as content:
+        sealed = manifest.model_copy(update={"sha256": hashlib.file_digest(content, "sha256").hexdigest()})
+    folder, size_bytes = name_folder(run.environment, backup_id), file.stat().st_size
+    location = keep_backup(run.account, folder, file, sealed.model_dump_json(exclude_none=True))
+    file.unlink()
+    ledger().add_backup(
+        backup_id,
+        run.environment,
+        kind=LOGICAL,
+        account=run.account.name,
+        location=location,
+        size_bytes=size_bytes,
+        manifest=sealed,
+        taken_at=sealed.taken_at or read_clock(),
+        run_id=run.run_id,
+        actor=run.actor,
+    )
+    return {"backup_id": backup_id, "location": location, "size_bytes": size_bytes}
+
+
+def _tell(row: BackupRow) -> dict[str, Any]:
+    return {"backup_id": row.id, "location": row.location, "size_bytes": row.size_bytes}
+
+
+@task(**REPEATABLE)
+def expire_backups(run: Run, backup_ids: list[str]) -> dict[str, Any]:
+    """Let backups go that the retention no longer keeps; the vault's own retention keeps their versions for a while."""
+    for backup_id in backup_ids:
+        delete_backup(run.account, name_folder(run.environment, backup_id))
+        ledger().mark_backup_lost(backup_id, run.environment, "let go by its retention", run.run_id, run.actor)
+    return {"expired": backup_ids}
+
+
+@task(**REPEATABLE)
+def publish_backup(run: Run, backup_id: str) -> dict[str, Any]:
+    """Tell what was taken, as an artifact."""
+    row = _read_backup(backup_id)
+    text = render_backup(row.id, row.location, row.size_bytes, Manifest.model_validate(row.manifest))
+    create_markdown_artifact(text, key=f"backup-{run.environment}", description="What was taken.")
+    return {}
+
+
+@task(**REPEATABLE)
+def restore_and_ask(run: Run, backup_id: str) -> dict[str, Any]:
+    """Fetch a backup, restore it into a scratch server, ask the five questions, and record the verdict."""
+    row = _read_backup(backup_id)
+    delete_scratch.fn(run)
+    fetched = run.folder / "fetched"
+    fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = fetch_backup(run.account, name_folder(run.environment, backup_id), fetched)
+    taken_at = row.taken_at
+    wanted = Wanted(
+        manifest=Manifest.model_validate(row.manifest),
+        suites=read_suites(run.spec),
+        invariants=read_invariants(run.spec),
+        parameters={"taken_at": taken_at.isoformat(), "now": read_clock().isoformat()},
+    )
+    verdict = verify_dump(file, wanted, run.folder / SCRATCH, find_programs())
+    shutil.rmtree(fetched)
+    ledger().add_verdict(backup_id, verdict, run.run_id, run.actor)
+    return {"verdict": verdict.to_json(), "backup_id": backup_id}
+
+
+@task(**REPEATABLE)
+def delete_scratch(run: Run) -> None:
+    """Remove what a restore has left: its processes ended with the run. Gone is gone."""
+    for name in (SCRATCH, "fetched"):
+        shutil.rmtree(run.folder / name, ignore_errors=True)
+
+
+@task(**REPEATABLE)
+def publish_verdict(run: Run, backup_id: str) -> dict[str, Any]:
+    """Tell the verdict and its alarms, as an artifact. PermanentError where the backup is not proved."""
+    found = ledger().list_verdicts(run.environment)
+    newest = next(row for row in found if row.backup_id == backup_id)
+    verdict = BackupVerdict.model_validate(
+        {name: getattr(newest, name) for name in ("status", "questions", "restore_seconds", "recovery_point_at")}
+    )
+    restores = [PastRestore(at=row.at, status=row.status, restore_seconds=row.restore_seconds) for row in found]
+    alarms = _list_alarms(run, restores)
+    for alarm in alarms:
+        get_run_logger().warning("%s %s", alarm.summary, alarm.resolution)
+    text = render_verdict(backup_id, verdict, compute_trend(restores), alarms)
+    create_markdown_artifact(text, key=f"verdict-{run.environment}", description="What a restore test found.")
+    return {"alarms": [alarm.summary for alarm in alarms]}
+
+
+def refuse_unproved(run: Run) -> None:
+    """PermanentError where the run's backup was not proved: such a run has not succeeded."""
+    told = next(step.detail["verdict"] for step in ledger().read_steps(run.run_id) if step.name == "restore_and_ask")
+    if told["status"] != VerdictStatus.PASSED:
+        faults = [fault for found in told["questions"].values() for fault in found["faults"]]
+        raise PermanentError(
+            f"{run.environment}: its backup is {told['status']}: {(faults or ['something could not be asked'])[0]}",
+            "The artifact of the run has every answer. Take another backup once the cause is mended.",
+        )
+
+
+def _list_alarms(run: Run, restores: list[PastRestore]) -> list[Alarm]:
+    proved = [one.taken_at for one in list_known(run) if one.status == VerdictStatus.PASSED]
+    recovery = run.spec.recovery
+    max_age, rto = timedelta(hours=recovery.backup_max_age_hours), timedelta(minutes=recovery.rto_minutes)
+    return list_alarms(run.environment, restores, max(proved, default=None), read_clock(), max_age, rto)
+
+
+def _read_backup(backup_id: str) -> BackupRow:
+    row = ledger().read_backup(backup_id)
+    if row is None:
+        raise PermanentError(f"There is no backup {backup_id}.", "`terrarium backup list ENVIRONMENT` shows them.")
+    return row
