@@ -124,6 +124,8 @@ def test_replacing_the_database_is_refused(staging: Place, page: Page) -> None:
     """Taken from the file, it would be destroyed: exit 2, the address, the way; nothing changes."""
     kept = staging.file.read_text()
     edit(staging, '  database:\n    version: "16"\n    backup_retention_days: 7\n', "")
+    for _ in ("api", "worker"):
+        edit(staging, "depends_on: [database, ", "depends_on: [")
     before = staging.count()
     refused = staging.apply()
     assert (refused.code, refused.json["status"]) == (2, "refused")
