@@ -174,8 +174,8 @@ class Settings(BaseSettings):
         ge=1,
         description=(
             "Count. How many runs that people ask for may run in the work pool at once; a further one waits, and is "
-            "Late in Prefect meanwhile. An apply on AWS takes about 0.8 GB. Housekeeping never waits. `make up` and "
-            "`python -m deployments register` write it to Prefect."
+            "Late in Prefect meanwhile. An apply on AWS takes about 0.8 GB. Housekeeping and failovers never wait. "
+            "`make up` and `python -m deployments register` write it to Prefect."
         ),
     )
     start_timeout_seconds: float = Field(

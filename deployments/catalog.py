@@ -7,8 +7,8 @@ from prefect.schedules import Cron, Schedule
 WORK_POOL = "terrarium"
 #: Where runs wait when `runs_at_once` of them run; the queue that every pool of Prefect has.
 DEFAULT = "default"
-#: Never waits: the runs that keep the others in order must not stand behind them.
-HOUSEKEEPING = "housekeeping"
+#: Never waits: what keeps the other runs in order, and a failover, must not stand behind them.
+UNLIMITED = "unlimited"
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,21 @@ DEPLOYMENTS = (
         entrypoint="flows.teardown.expire_environments",
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
         schedule=Cron("* * * * *"),
-        queue=HOUSEKEEPING,
+        queue=UNLIMITED,
     ),
     Deployed(
         name="sweep",
         entrypoint="flows.sweep.sweep_runs",
         description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
         schedule=Cron("* * * * *"),
-        queue=HOUSEKEEPING,
+        queue=UNLIMITED,
     ),
     Deployed(
         name="anchor",
         entrypoint="flows.evidence.anchor_evidence",
         description="Write the head of the chain of evidence into the vault, where something was recorded since.",
         schedule=Cron("0 * * * *"),
-        queue=HOUSEKEEPING,
+        queue=UNLIMITED,
     ),
     Deployed(
         name="drill",
@@ -68,12 +68,14 @@ DEPLOYMENTS = (
         name="failover",
         entrypoint="flows.drill.fail_over",
         description="Fail an environment over to its standby, for real. Give its name and the reason.",
+        queue=UNLIMITED,
     ),
     Deployed(
         name="evaluate",
         entrypoint="flows.drill.evaluate_recovery",
         description="Look whether every recovery plan would work now, and keep the schedules of drills.",
         schedule=Cron("*/30 * * * *"),
+        queue=UNLIMITED,
     ),
     Deployed(
         name="backup",
@@ -90,6 +92,7 @@ DEPLOYMENTS = (
         entrypoint="flows.backup.start_due_backups",
         description="Start the backups that are due by their environments' own schedules, and their restore tests.",
         schedule=Cron("*/5 * * * *"),
+        queue=UNLIMITED,
     ),
     Deployed(
         name="bootstrap",

@@ -19,7 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from ruamel.yaml import YAML
 
 from blocks.settings import CHECKOUT
-from deployments.catalog import DEFAULT, DEPLOYMENTS, HOUSEKEEPING, WORK_POOL, Deployed
+from deployments.catalog import DEFAULT, DEPLOYMENTS, UNLIMITED, WORK_POOL, Deployed
 from domain.errors import RefusedError
 
 JOB_TEMPLATE = Path(__file__).parent / "kubernetes" / "job-template.yaml"
@@ -49,7 +49,7 @@ async def register_deployments(pool: WorkPoolCreate, runs_at_once: int) -> list[
     async with get_client() as client:
         await _create_pool(client, pool)
         await _set_limit(client, DEFAULT, runs_at_once)
-        await _set_limit(client, HOUSEKEEPING, None)
+        await _set_limit(client, UNLIMITED, None)
         deployments = [_describe_deployment(deployed, pool.type) for deployed in DEPLOYMENTS]
         changed = [deployment for deployment in deployments if not await _is_registered(client, deployment)]
         for deployment in changed:

@@ -6,7 +6,7 @@ import sys
 import httpx
 
 from blocks.settings import CHECKOUT
-from deployments.catalog import DEFAULT, HOUSEKEEPING, WORK_POOL
+from deployments.catalog import DEFAULT, UNLIMITED, WORK_POOL
 from deployments.local.credentials import Credentials
 from deployments.local.environment import database_url
 from deployments.local.layout import Layout
@@ -48,15 +48,13 @@ def test_registering_sets_the_limit_of_the_queue(stack: LocalStack) -> None:
     prefect = httpx.Client(base_url=stack.settings.prefect_api_url, trust_env=False)
     try:
         assert run(stack, "register", TERRARIUM_RUNS_AT_ONCE="3").returncode == 0
-        queues = {
-            name: prefect.get(f"/work_pools/{WORK_POOL}/queues/{name}").json() for name in (DEFAULT, HOUSEKEEPING)
-        }
-        assert [queues[name]["concurrency_limit"] for name in (DEFAULT, HOUSEKEEPING)] == [3, None]
+        queues = {name: prefect.get(f"/work_pools/{WORK_POOL}/queues/{name}").json() for name in (DEFAULT, UNLIMITED)}
+        assert [queues[name]["concurrency_limit"] for name in (DEFAULT, UNLIMITED)] == [3, None]
     finally:
         run(stack, "register")
     rows = prefect.post("/deployments/filter", json={}).json()
     queues = {row["name"]: row["work_queue_name"] for row in rows}
-    assert (queues["sweep"], queues["provision"]) == (HOUSEKEEPING, DEFAULT)
+    assert (queues["sweep"], queues["provision"]) == (UNLIMITED, DEFAULT)
 
 
 def test_a_pool_keeps_its_type(stack: LocalStack) -> None:
