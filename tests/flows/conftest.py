@@ -24,7 +24,10 @@ def world(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The stack with an account and a warm process. The schedules rest: tests run what they want, when they want it."""
     environment, settings = stack.environment, stack.settings
     credentials = Credentials.model_validate_json(Layout(settings.state_dir).credentials.read_text())
-    owner = create_engine(database_url(settings, "terrarium_owner", credentials.ledger_owner))
+    owner = create_engine(
+        database_url(settings, "terrarium_owner", credentials.ledger_owner),
+        pool_pre_ping=True,  # a test restarts PostgreSQL
+    )
     process = FlowProcess(environment, tmp_path_factory.mktemp("flows") / "log")
     prefect = PrefectApi(settings.prefect_api_url)
     for scheduled in SCHEDULED:
