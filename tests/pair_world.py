@@ -35,6 +35,11 @@ class PairWorld:
     stack: Stack
     programs: Path
 
+    @classmethod
+    def load(cls, stack_json: str, programs: str) -> "PairWorld":
+        """The same in another process."""
+        return cls(Stack.model_validate_json(stack_json), Path(programs))
+
     def create(self, environment: str, spec: PairSpec = SPEC, *, is_ready: bool = False, run_id: str = "run-1") -> Pair:
         """A pair, made or brought to its spec."""
         now = datetime.now(UTC)

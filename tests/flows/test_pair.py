@@ -1,14 +1,17 @@
 """A database pair as a step of provisioning and teardown, through the real flows on the real stack."""
 
+from pathlib import Path
 from typing import Any
 
 from blocks.kept_servers import list_kept
 from blocks.ledger import RunRow
 from blocks.postgres.pair_files import Pair, open_pair, pair_folder, read_record
-from blocks.postgres.replication import read_primary, read_state
+from blocks.postgres.replication import read_primary, read_state, switch_wal
 from blocks.postgres.session import connect
 from blocks.postgres_binaries import find_postgres_binaries
-from domain.pair import other
+from blocks.wal_archive import list_segments
+from domain.pair import NODES, ROLES, other
+from tests.canary import Places
 from tests.flow_steps import every_step_can_fail, every_step_can_repeat
 from tests.flow_world import World
 from tests.polling import wait_for
@@ -41,6 +44,12 @@ def has_nothing(world: World, name: str) -> bool:
     return not is_kept and not pair_folder(world.stack.record, name).exists()
 
 
+def list_archive(world: World, name: str) -> list[str]:
+    """The segments of all pairs of that name, which outlive them."""
+    found = list_segments(world.account.client("s3"), world.account.vault_bucket, f"wal/{name}/")
+    return [segment.rpartition("/")[2] for segment in found]
+
+
 def names(world: World, run: RunRow) -> list[str]:
     """The steps of a run."""
     return [step.name for step in world.steps(run.run_id)]
@@ -64,9 +73,12 @@ def test_an_environment_gets_its_pair_and_loses_it_with_its_teardown(world: Worl
     assert "password" not in run.report["database"]["connect"]
     again = world.run("provision", name, version)
     assert (again.status, names(world, again)) == ("succeeded", ["publish_report"])
+    segment = switch_wal(find_pair(world, name), "a")
+    wait_for("its WAL is in the vault", lambda: segment in list_archive(world, name))
     gone = world.run("teardown", name)
     assert (gone.status, names(world, gone)[0]) == ("succeeded", "delete_pair")
     assert has_nothing(world, name)
+    assert segment in list_archive(world, name)
 
 
 def test_every_step_of_a_pair_can_fail(world: World, name: str) -> None:
@@ -137,3 +149,24 @@ def test_a_pair_with_data_is_not_lost_by_a_change_of_the_file(world: World, name
     assert count_bookings(world, name) == ROWS * 600 // 1000
     assert world.run("teardown", name).status == "succeeded"
     assert has_nothing(world, name)
+
+
+def test_the_passwords_of_a_pair_are_in_its_private_files_alone(world: World, name: str) -> None:
+    """After a plan, a provision, a failure and a repeat: in no row, log, artifact, answer, process or other file."""
+    version = world.add_spec(name, **SPEC)
+    world.plan(name, version)
+    with world.faults.order(name, "verify_pair", "end"):
+        assert world.run("provision", name, version).status == "failed"
+    assert world.run("provision", name, version).status == "succeeded"
+    pair = find_pair(world, name)
+    passwords = {role: pair.password(role) for role in ROLES}
+    key = (pair.folder / "server.key").read_text().splitlines()[1]
+    hits = Places(world.stack, world.account, (name,)).find(passwords | {"key": key})
+    private = {str(pair.folder / "passwords.json"), str(pair.passfile)}
+    private |= {str(pair.server(node).folder / "pgpass") for node in NODES}
+    keys = {str(pair.folder / "server.key"), *(str(pair.server(node).data / "server.key") for node in NODES)}
+    assert {hit.where for hit in hits} == private | keys
+    assert {hit.canary for hit in hits if hit.where.endswith("/a/pgpass")} == {"replicator"}
+    assert all(Path(hit.where).stat().st_mode & 0o077 == 0 for hit in hits)
+    world.run("teardown", name)
+    assert Places(world.stack, world.account, (name,)).find(passwords) == set()

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -24,6 +25,7 @@ from blocks.postgres.relays import cut_link, delay_link, lead_gateway, mend_link
 from blocks.postgres.replication import prepare_primary, promote, read_node, read_primary, read_state, wait_for_replay
 from blocks.postgres.session import connect
 from blocks.process_folders import list_workers
+from blocks.settings import CHECKOUT
 from domain.errors import PermanentError, RefusedError, TemporaryError
 from domain.pair import Node, other
 from tests.pair_world import SPEC, PairWorld
@@ -314,6 +316,27 @@ def test_an_interrupted_creation_is_finished(pair_world: PairWorld) -> None:
     assert not pair_folder(pair_world.stack, "half").exists()
     assert [server for server in list_kept(pair_world.stack) if server.owner == "half"] == []
     assert not delete_pair(pair_world.stack, "half")
+
+
+@pytest.mark.parametrize("moment", ["a/new", "a/data", "b/new", "b/data"])
+def test_a_creation_that_is_killed_is_finished_by_the_next(pair_world: PairWorld, moment: str) -> None:
+    """SIGKILL while it makes the primary's data, has just made them, copies them, has just copied them."""
+    folder = pair_folder(pair_world.stack, "killed") / moment
+    script = (
+        "import sys; from tests.pair_world import PairWorld; PairWorld.load(sys.argv[1], sys.argv[2]).create('killed')"
+    )
+    arguments = [pair_world.stack.model_dump_json(), str(pair_world.programs)]
+    creating = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=CHECKOUT)
+    try:
+        wait_for(f"{moment} is there", lambda: folder.exists() or creating.poll() is not None, poll_seconds=0.005)
+        assert creating.poll() is None
+        creating.kill()
+        assert creating.wait() == -signal.SIGKILL
+        made = pair_world.create("killed")
+        assert read_state(made).is_whole
+        write(made, "after all")
+    finally:
+        delete_pair(pair_world.stack, "killed")
 
 
 def test_a_standby_that_was_away_too_long_is_made_anew(pair_world: PairWorld, pair: Pair) -> None:
