@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from blocks.environment_files import read_declared
-from domain.backup import Answer, Manifest, Question, Sentinel, TableContent, VerdictStatus, answer, decide_verdict
+from domain.backup import Answer, Manifest, Question, Sentinel, TableContent, answer, decide_verdict
 from domain.backup_plan import (
     decide_take,
     decide_verification,
-    judge_unread,
     name_backup,
     name_folder,
     read_invariants,
@@ -74,13 +73,6 @@ def test_what_the_file_says_is_asked() -> None:
     assert read_suites(PAIR)["bookings"][0].type == "expect_table_row_count_to_be_between"
     assert len(read_invariants(PAIR)) == 2
     assert (read_suites(NONE), read_invariants(RDS)) == ({}, {})
-
-
-def test_what_holds_nothing_to_restore_is_never_passed() -> None:
-    """Every question is owed, and none could be asked."""
-    found = judge_unread("an emulated snapshot holds no data")
-    assert found.status == VerdictStatus.INCOMPLETE
-    assert {answer.unasked for answer in found.questions.values()} == {"an emulated snapshot holds no data"}
 
 
 def test_a_backup_is_told() -> None:
