@@ -123,7 +123,7 @@ def test_a_killed_run_leaves_nothing(world: World, ready: str, word: str, step: 
     assert run is not None
     assert run.status == "crashed"
     outcomes = {one.name: one.outcome for one in world.steps(run_id)}
-    assert outcomes[step] == {"take_dump": "begun", "restore_and_ask": "undone"}[step]
+    assert outcomes[step] == {"take_dump": "interrupted", "restore_and_ask": "undone"}[step]
     assert world.is_clean(run_id)
     assert world.status(ready) == "ready"
     assert world.run("verify", ready).status == "succeeded"
