@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.backup import Answer, BackupVerdict, Question, decide_verdict
 from domain.backup_upkeep import KnownBackup, Retention, decide_expired
 from domain.errors import RefusedError
 from domain.expectations import Expectation
@@ -100,11 +99,6 @@ def read_invariants(spec: EnvironmentSpec) -> dict[str, str]:
     """The rules of its business: queries that return what breaks them."""
     backups = spec.data.database.backups if spec.data.database else None
     return dict(backups.invariants) if backups else {}
-
-
-def judge_unread(reason: str) -> BackupVerdict:
-    """The verdict over a backup that holds nothing to restore: nothing could be asked, so nothing is proved."""
-    return decide_verdict({question: Answer(passed=None, unasked=reason) for question in Question}, None)
 
 
 def _refuse_without_pair(spec: EnvironmentSpec) -> None:

@@ -39,6 +39,8 @@ from tasks.run import Run
 ROWS_BEFORE, ROWS_AFTER = 50, 50
 #: A client gets so long to find the new primary; then the drill has failed.
 VERIFY_SECONDS = 60.0
+#: A commit takes no longer than this, beside the ways over the link.
+SETTLE_SECONDS = 1.0
 
 #: The probes of this process's runs: a child dies with its run, so nothing else needs to find it.
 _PROBES: dict[str, Probe] = {}
@@ -171,7 +173,7 @@ def compare_sides(run: Run, primary: Node, standby: Node) -> dict[str, Any]:
     """Compare every row of both sides after the failback."""
     pair: Pair = find_pair(run.environment)
     with connect(pair, at=primary) as left, connect(pair, at=standby) as right:
-        found = compare(left, right, CATCH_UP_SECONDS)
+        found = compare(left, right, CATCH_UP_SECONDS, SETTLE_SECONDS + 4 * pair.record.spec.link_delay_ms / 1000)
     return {
         "diverged_rows_after_failback": found.diverged,
         "compared_rows": found.rows,

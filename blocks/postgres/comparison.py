@@ -36,16 +36,23 @@ class Comparison:
     diverged: int
 
 
-def compare(primary: Session, standby: Session, timeout_seconds: float) -> Comparison:
-    """The two sides of a pair. TemporaryError where the standby does not catch up within the time."""
+def compare(primary: Session, standby: Session, timeout_seconds: float, settle_seconds: float = 1.0) -> Comparison:
+    """The two sides of a pair. TemporaryError where the standby does not catch up within the time.
+
+    `settle_seconds` lie between two looks, longer than a commit takes: one that waits for the standby is seen there
+    before its own server shows it.
+    """
     wait_for_replay(standby, read_position(primary), timeout_seconds)
     tables = sorted({*_list_tables(primary), *_list_tables(standby)})
     sums = [(table, _sum(primary, table), _sum(standby, table)) for table in tables]
-    diverged = sum(_count_lasting(primary, standby, table, timeout_seconds) for table, a, b in sums if a != b)
+    suspects = [table for table, a, b in sums if a != b]
+    diverged = sum(_count_lasting(primary, standby, table, timeout_seconds, settle_seconds) for table in suspects)
     return Comparison(tables=len(tables), rows=sum(max(a[0], b[0]) for _, a, b in sums), diverged=diverged)
 
 
-def _count_lasting(primary: Session, standby: Session, table: Table, timeout_seconds: float) -> int:
+def _count_lasting(
+    primary: Session, standby: Session, table: Table, timeout_seconds: float, settle_seconds: float
+) -> int:
     """Rows that differ at every look. A row that was changed counts once, though either side has one of its own."""
     missing: Counter[str] | None = None
     surplus: Counter[str] | None = None
@@ -56,6 +63,7 @@ def _count_lasting(primary: Session, standby: Session, table: Table, timeout_sec
         surplus = right - left if surplus is None else surplus & (right - left)
         if not missing and not surplus:
             return 0
+        time.sleep(settle_seconds)
     return max((found or Counter()).total() for found in (missing, surplus))
 
 

@@ -20,7 +20,7 @@ from blocks.kept_servers import (
 from blocks.postgres.account import make_folder, write_owned
 from blocks.postgres.cluster import ServerFolder, initialise
 from blocks.postgres.config import ACCESS, node_command, slot_name, write_config
-from blocks.postgres.pair_files import Pair
+from blocks.postgres.pair_files import LINK_SECONDS, Pair
 from blocks.postgres.replication import checkpoint, create_slot, drop_lost_slot
 from blocks.postgres.session import connect
 from blocks.process_folders import kill_workers
@@ -63,7 +63,7 @@ def create_standby(pair: Pair, node: Node) -> None:
         create_slot(session, node)
     unfinished = _begin_copy(pair, node)
     environment = pair.variables("replicator") | {"PGPORT": str(pair.record.ports.link_to(primary))}
-    environment["PGSSLROOTCERT"] = str(pair.certificate)
+    environment |= {"PGSSLROOTCERT": str(pair.certificate), "PGCONNECT_TIMEOUT": str(LINK_SECONDS)}
     arguments = ("-D", str(unfinished.data), "--wal-method=stream", f"--slot={slot_name(node)}", "--checkpoint=fast")
     server.check("pg_basebackup", *arguments, environment=environment, timeout_seconds=COPY_SECONDS)
     _make_standby(unfinished)

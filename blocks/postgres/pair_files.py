@@ -23,6 +23,8 @@ from domain.pair import DATABASE, NODES, ROLES, SUPERUSER, Node, PairRecord, Rol
 #: Below the folder of the private PostgreSQL.
 PAIRS_FOLDER = "pairs"
 CONNECT_SECONDS = 3
+#: Over the link: TLS and the password take six ways there and back, each with the delay twice.
+LINK_SECONDS = 60
 
 
 class Passwords(BaseModel):
@@ -189,7 +191,7 @@ def standby_conninfo(pair: Pair, node: Node) -> str:
         "application_name": node,
         "sslmode": "verify-full",
         "sslrootcert": pair.certificate,
-        "connect_timeout": CONNECT_SECONDS,
+        "connect_timeout": LINK_SECONDS,
     }
     return " ".join(f"{key}={_quote(str(value))}" for key, value in parts.items())
 

@@ -9,6 +9,7 @@ from blocks.ledger import RunRow
 from blocks.ledger.backups import BackupRow, VerdictRow
 from blocks.postgres.session import connect
 from tests.flow_process import list_objects
+from tests.flow_steps import every_step_can_fail
 from tests.flow_world import World
 from tests.flows.test_pair import PLACE, find_pair
 from tests.polling import wait_for
@@ -100,21 +101,32 @@ def test_a_damaged_object_in_the_vault_fails(world: World, ready: str) -> None:
     assert verdict_of(world, run).questions["file"]["passed"] is False
 
 
-def test_a_killed_verification_leaves_nothing(world: World, ready: str) -> None:
-    """SIGKILL while it asks: its server ends with it, and the sweeper removes what was restored."""
+@pytest.mark.parametrize(("word", "names"), [("backup", TAKEN), ("verify", ["restore_and_ask", "publish_verdict"])])
+def test_every_step_can_fail(world: World, ready: str, word: str, names: list[str]) -> None:
+    """The environment is as before, no scratch folder is left, and the next run goes its way."""
     assert world.run("backup", ready).status == "succeeded"
-    with world.faults.order(ready, "restore_and_ask", "end", "hang"):
-        world.process.tell("run", "verify", {"environment": ready}, None)
-        wait_for("the questions are asked", world.faults.is_hanging, 120)
+    every_step_can_fail(world, word, ready, None, tuple(names))
+    assert world.run(word, ready).status == "succeeded"
+
+
+@pytest.mark.parametrize(("word", "step"), [("backup", "take_dump"), ("verify", "restore_and_ask")])
+def test_a_killed_run_leaves_nothing(world: World, ready: str, word: str, step: str) -> None:
+    """SIGKILL after the effect: a scratch server ends with its run, and the sweeper removes what there was."""
+    assert world.run("backup", ready).status == "succeeded"
+    with world.faults.order(ready, step, "end", "hang"):
+        world.process.tell("run", word, {"environment": ready}, None)
+        wait_for("the step has had its effect", world.faults.is_hanging, 120)
         run_id = world.ledger.list_runs(ready)[0].run_id
         world.process.kill()
     world.sweep()
     run = world.ledger.read_run(run_id)
     assert run is not None
     assert run.status == "crashed"
-    assert {step.name: step.outcome for step in world.steps(run_id)}["restore_and_ask"] == "undone"
+    outcomes = {one.name: one.outcome for one in world.steps(run_id)}
+    assert outcomes[step] == {"take_dump": "interrupted", "restore_and_ask": "undone"}[step]
     assert world.is_clean(run_id)
     assert world.status(ready) == "ready"
+    assert world.run("verify", ready).status == "succeeded"
 
 
 def test_a_schedule_takes_and_verifies(world: World, ready: str) -> None:

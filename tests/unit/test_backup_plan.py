@@ -1,0 +1,107 @@
+"""What a run does about backups, and how it is told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from blocks.environment_files import read_declared
+from domain.backup import Answer, Manifest, Question, Sentinel, TableContent, answer, decide_verdict
+from domain.backup_plan import (
+    decide_take,
+    decide_verification,
+    name_backup,
+    name_folder,
+    read_invariants,
+    read_retention,
+    read_suites,
+)
+from domain.backup_report import render_backup, render_verdict
+from domain.backup_upkeep import Alarm, KnownBackup, Trend
+from domain.errors import RefusedError
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+PAIR, RDS, NONE = (read_declared(name)[1] for name in ("dev", "production", "sandbox"))
+
+
+def names(plan: object) -> list[str]:
+    """The steps of a plan."""
+    return [step.name for step in plan.steps]  # type: ignore[attr-defined] # every plan has steps
+
+
+def test_a_backup_is_named_by_its_time() -> None:
+    """So that ids are in the order of time, and its objects are below one folder."""
+    assert name_backup("dev", NOON) == "dev-20261124T120000Z"
+    assert name_folder("dev", "dev-20261124T120000Z") == "backups/dev/dev-20261124T120000Z"
+
+
+def test_a_backup_is_taken_and_old_ones_are_let_go() -> None:
+    """Only those that the file's retention no longer keeps, now that there is a newer one."""
+    assert names(decide_take(PAIR, [], NOON)) == ["take_dump", "publish_backup"]
+    known = [KnownBackup(id=f"b{days}", taken_at=NOON - days * DAY) for days in range(1, 400)]
+    plan = decide_take(PAIR, known, NOON)
+    assert names(plan) == ["take_dump", "expire_backups", "publish_backup"]
+    gone = plan.steps[1].arguments["backup_ids"]
+    assert {"b1", "b5"}.isdisjoint(gone)
+    assert {"b50", "b100", "b399"} <= set(gone)
+
+
+@pytest.mark.parametrize("spec", [RDS, NONE], ids=["rds", "none"])
+def test_what_cannot_be_backed_up_is_refused(spec: object) -> None:
+    """With the reason, and what can be done instead."""
+    with pytest.raises(RefusedError, match="no database here that this version can back up"):
+        decide_take(spec, [], NOON)  # type: ignore[arg-type] # the parameter's ids are names
+
+
+def test_the_newest_is_verified_or_the_one_that_is_named() -> None:
+    """A scratch server has an undo; another environment's backup is refused, and so is none."""
+    newest = decide_verification(PAIR, ["b2", "b1"], None)
+    assert names(newest) == ["restore_and_ask", "publish_verdict"]
+    assert newest.steps[0].undo is not None
+    assert [decide_verification(PAIR, ["b2", "b1"], one).steps[0].arguments for one in (None, "b1")] == [
+        {"backup_id": "b2"},
+        {"backup_id": "b1"},
+    ]
+    for known, wanted in (([], None), (["b1"], "b9")):
+        with pytest.raises(RefusedError, match="has no backup"):
+            decide_verification(PAIR, known, wanted)
+
+
+def test_what_the_file_says_is_asked() -> None:
+    """Retention, expectations and invariants; nothing where it says nothing."""
+    assert (read_retention(PAIR).days, read_retention(NONE).days) == (7, 7)
+    assert read_suites(PAIR)["bookings"][0].type == "expect_table_row_count_to_be_between"
+    assert len(read_invariants(PAIR)) == 2
+    assert (read_suites(NONE), read_invariants(RDS)) == ({}, {})
+
+
+def test_a_backup_is_told() -> None:
+    """Where it is, what is in it, and that nothing is proved yet."""
+    manifest = Manifest(
+        sha256="ab" * 32, tables={"public.a": TableContent(rows=3, hash="7")}, taken_at=NOON,
+        sentinels=(Sentinel(table="m", row={"id": 1}),), wal_position="0/1", server_version="16.1",
+    )  # fmt: skip
+    text = render_backup("b1", "s3://vault/b1", 5_000_000, manifest)
+    for words in ("s3://vault/b1", "5.0 MB", "| public.a | 3 | `7` |", "not proved yet", "2026-11-24 12:00:00"):
+        assert words in text
+
+
+def test_a_verdict_is_told_with_its_alarms() -> None:
+    """Each answer, each fault, the trend; what stands in a dump cannot become markdown of ours."""
+    answers = {
+        Question.ENGINE: answer({"tables": 3}, ["ERROR: <script>|x"]),
+        Question.DATA: Answer(passed=None, unasked="nothing was restored"),
+    }
+    alarm = Alarm(kind="failed", summary="dev: bad.", resolution="Mend it.")
+    verdict = decide_verdict(answers, 4.0, NOON)
+    text = render_verdict("b1", verdict, Trend(now_seconds=4, before_seconds=2), [alarm])
+    for words in (
+        "# Backup b1: failed",
+        "**failed**: dev: bad. Mend it.",
+        "4.0 s; before, 2.0 s",
+        "2026-11-24 12:00:00",
+    ):
+        assert words in text
+    assert "| Does PostgreSQL think so? | **no** | tables 3 |" in text
+    assert "not asked: nothing was restored" in text
+    assert "ERROR: &lt;script>\\|x" in text
