@@ -36,8 +36,7 @@ SETTINGS = {
     "asynchronous, 250 ms": (250, False),
     "synchronous (remote_apply), 50 ms": (50, True),
 }
-#: Seconds by which the observer's outage may differ, beside one of its round trips: its median. On a machine that is
-#: busy with other things either client may be late once, so how many agree within it is told too.
+#: Seconds by which the observer's outage may differ, beside one of its round trips.
 TOLERANCE = 0.1
 LONGEST_MEDIAN = 1.0
 
@@ -68,14 +67,13 @@ def test_killed_primaries(world: World, page: Page, tmp_path: Path, setting: str
     assert statistics.median(rto) <= LONGEST_MEDIAN, rto
     assert not is_synchronous or sum(lost) == 0
     differences = [one["disagreement"] for one in reports]
-    assert statistics.median(differences) <= TOLERANCE, differences
+    assert max(differences) <= TOLERANCE, differences
     page.add(
         f"{setting}: {DRILLS} drills, kill -9",
         f"RTO {describe(rto)}, of it detection {describe([one['detection_seconds'] for one in reports])}; "
         f"RPO {describe([float(one) for one in lost], 'rows', 0)}, {describe([r['rpo_seconds'] for r in reports])}; "
         f"in doubt {sum(one['in_doubt_rows'] for one in reports)} rows; "
-        f"the observer's outage differs, beside one round trip, by {describe(differences)}, in "
-        f"{sum(one <= TOLERANCE for one in differences)} of {DRILLS} by at most {TOLERANCE} s; its counts of lost rows "
+        f"the observer's outage differs, beside one round trip, by {describe(differences)}; its counts of lost rows "
         "and of rows in doubt are the same each time; "
         f"failback: 0 of {sum(one['compared_rows'] for one in reports)} compared rows differ",
     )
