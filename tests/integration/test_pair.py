@@ -216,13 +216,18 @@ def test_a_server_that_cannot_be_rewound_is_made_anew(pair: Pair) -> None:
 
 
 def test_a_killed_server_stays_down_until_it_is_started(pair: Pair) -> None:
-    """The supervisor starts no server of a pair by itself: that would race with a failover."""
+    """The supervisor starts no server of a pair by itself: that would race with a failover.
+
+    It calls a server that ended in its first second FATAL, a later one EXITED.
+    """
     standby = other(read_primary(pair))
     kill_server(pair.stack, pair.name(standby))
     rows = wait_for(
         "the supervisor has seen it",
         lambda: [
-            one for one in read_kept_parts(pair.stack) if one.name == pair.name(standby) and one.state == "EXITED"
+            one
+            for one in read_kept_parts(pair.stack)
+            if one.name == pair.name(standby) and one.state in ("EXITED", "FATAL")
         ],
     )
     assert not rows[0].is_healthy
