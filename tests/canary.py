@@ -30,6 +30,9 @@ from tests.stack import LocalStack
 #: Kind of place, what it is there, its content.
 Piece = tuple[str, str, bytes]
 
+#: Addresses that have nothing to tell here: no environment of the canary has a database pair that is drilled.
+UNTOLD = frozenset({"/api/drills/{run_id}"})
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -105,7 +108,8 @@ class Places:
             for path in paths:
                 answers = {address: api.get(address) for address in self._fill(path, api)}
                 # An environment that is gone has no file to be compared with: that address alone may answer 404.
-                assert any(answer.status_code == 200 for answer in answers.values()), f"{path}: {list(answers)}"
+                is_told = path in UNTOLD or any(answer.status_code == 200 for answer in answers.values())
+                assert is_told, f"{path}: {list(answers)}"
                 for address, answer in answers.items():
                     yield "API answers", address, answer.content
 
