@@ -5,7 +5,6 @@ and shows them. None restarts by itself where that says so, and a fenced one is 
 Invariant: `kill_server` returns only when no process of the server is left.
 """
 
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from xmlrpc.client import Fault
 
 from pydantic import BaseModel, ConfigDict
 
+from blocks.private_files import write_private
 from blocks.process_folders import kill_workers
 from blocks.relay import is_relay_healthy
 from blocks.supervisor import Part, Stack, is_postgres_healthy, open_supervisor
@@ -53,18 +53,18 @@ class KeptServer(BaseModel):
 def keep_server(stack: Stack, server: KeptServer) -> bool:
     """Hand a server to the supervisor, or let it know what changed of it; it is started by `start_server`.
 
-    Whether anything was new. One that changed is stopped first.
+    Whether anything was new. One that changed is stopped first. Killed at any moment, it is finished by the next call.
     """
     folder = _folder(stack)
     folder.mkdir(mode=0o700, exist_ok=True)
     text = _render(stack, server)
     is_new = not _config(stack, server.name).exists() or _config(stack, server.name).read_text() != text
-    _write_private(_record(stack, server.name), server.model_dump_json(indent=2) + "\n")
+    write_private(_record(stack, server.name), server.model_dump_json(indent=2) + "\n")
     with _supervisor(stack) as supervisor:
         if is_new:
-            _write_private(_config(stack, server.name), text)
-            supervisor.reloadConfig()
             _drop(supervisor, server.name)
+            write_private(_config(stack, server.name), text)
+        supervisor.reloadConfig()
         with suppress_fault(ALREADY_ADDED):
             supervisor.addProcessGroup(server.name)
     return is_new
@@ -116,7 +116,7 @@ def forget_server(stack: Stack, name: str) -> None:
 
 def fence_server(stack: Stack, name: str, reason: str) -> None:
     """Never start it until `unfence_server`: not by `make up`, not by a run."""
-    _write_private(_fence(stack, name), reason + "\n")
+    write_private(_fence(stack, name), reason + "\n")
 
 
 def unfence_server(stack: Stack, name: str) -> None:
@@ -240,11 +240,3 @@ def _record(stack: Stack, name: str) -> Path:
 
 def _fence(stack: Stack, name: str) -> Path:
     return _folder(stack) / f"{name}.fenced"
-
-
-def _write_private(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)

@@ -17,11 +17,12 @@ from blocks.kept_servers import KEPT_FOLDER, list_kept
 from blocks.postgres.account import bring_programs, choose_account, make_folder
 from blocks.postgres.pair import create_pair, delete_pair, mark_ready
 from blocks.postgres.pair_files import Pair
+from blocks.postgres.session import connect
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.supervisor import Stack, open_supervisor
 from blocks.supervisor_config import render_section
 from domain.errors import PermanentError
-from domain.pair import PairSpec
+from domain.pair import Node, PairSpec
 from tests.polling import wait_for
 
 SPEC = PairSpec(region="eu-central-1", recovery_region="eu-west-1")
@@ -45,6 +46,19 @@ class PairWorld:
         now = datetime.now(UTC)
         pair = create_pair(self.stack, environment, spec, run_id, self.programs, FIRST_PORT, now)
         return mark_ready(pair, "") if is_ready else pair
+
+
+def write(pair: Pair, text: str, at: Node | None = None) -> None:
+    """A row of the application's, through the gateway or at one server."""
+    with connect(pair, "app", at) as session:
+        session.execute("CREATE TABLE IF NOT EXISTS note (at timestamptz DEFAULT now(), text text)")
+        session.execute("INSERT INTO note (text) VALUES (%s)", (text,))
+
+
+def read_notes(pair: Pair, at: Node | None = None) -> set[str]:
+    """What the application wrote, as one server has it."""
+    with connect(pair, "app", at) as session:
+        return {row[0] for row in session.execute("SELECT text FROM note")}
 
 
 @contextmanager

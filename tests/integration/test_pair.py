@@ -2,10 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import threading
-import time
 from contextlib import suppress
 
 import psycopg
@@ -19,16 +15,14 @@ from blocks.kept_servers import (
     unfence_server,
 )
 from blocks.postgres.nodes import fence_node, rebuild_node, return_node, rewind_node, start_node, stop_node
-from blocks.postgres.pair import delete_pair
-from blocks.postgres.pair_files import Pair, open_pair, pair_folder
-from blocks.postgres.relays import cut_link, delay_link, lead_gateway, mend_link
+from blocks.postgres.pair_files import Pair, open_pair
+from blocks.postgres.relays import lead_gateway
 from blocks.postgres.replication import prepare_primary, promote, read_node, read_primary, read_state, wait_for_replay
 from blocks.postgres.session import connect
 from blocks.process_folders import list_workers
-from blocks.settings import CHECKOUT
 from domain.errors import PermanentError, RefusedError, TemporaryError
 from domain.pair import Node, other
-from tests.pair_world import SPEC, PairWorld
+from tests.pair_world import PairWorld, read_notes, write
 from tests.polling import wait_for
 
 pytestmark = pytest.mark.xdist_group("pair")
@@ -38,19 +32,6 @@ pytestmark = pytest.mark.xdist_group("pair")
 def pair(pair_world: PairWorld) -> Pair:
     """One pair for the tests of this file, each of which leaves it whole."""
     return pair_world.create("trial")
-
-
-def write(pair: Pair, text: str, at: Node | None = None) -> None:
-    """A row of the application's, through the gateway or at one server."""
-    with connect(pair, "app", at) as session:
-        session.execute("CREATE TABLE IF NOT EXISTS note (at timestamptz DEFAULT now(), text text)")
-        session.execute("INSERT INTO note (text) VALUES (%s)", (text,))
-
-
-def read_notes(pair: Pair, at: Node | None = None) -> set[str]:
-    """What the application wrote, as one server has it."""
-    with connect(pair, "app", at) as session:
-        return {row[0] for row in session.execute("SELECT text FROM note")}
 
 
 def fail_over(pair: Pair) -> Node:
@@ -235,63 +216,6 @@ def test_a_killed_server_stays_down_until_it_is_started(pair: Pair) -> None:
     wait_for_replay(pair, other(standby), 30)
 
 
-def test_the_link_is_cut_and_mended(pair: Pair) -> None:
-    """While it is cut the standby hears nothing and clients still write; mended, it catches up."""
-    primary = read_primary(pair)
-    wait_for_replay(pair, primary, 30)
-    cut_link(pair)
-    try:
-        write(pair, "while cut")
-        assert "while cut" not in read_notes(pair, other(primary))
-        with pytest.raises(TemporaryError, match="has not applied"):
-            wait_for_replay(pair, primary, 0.5)
-        assert not read_state(pair).is_whole
-    finally:
-        mend_link(pair)
-    wait_for_replay(pair, primary, 30)
-    assert "while cut" in read_notes(pair, other(primary))
-
-
-def test_the_link_is_late_by_its_delay(pair: Pair) -> None:
-    """Half a second each way: the standby applies a row no sooner than that."""
-    primary = read_primary(pair)
-    write(pair, "prompt")
-    wait_for_replay(pair, primary, 30)
-    delay_link(pair, 500)
-    try:
-        began = time.monotonic()
-        write(pair, "late")
-        wait_for("it is there", lambda: "late" in read_notes(pair, other(primary)), poll_seconds=0.01)
-        assert time.monotonic() - began > 0.5
-    finally:
-        delay_link(pair, 0)
-
-
-def test_a_synchronous_primary_waits_for_its_standby(pair: Pair) -> None:
-    """A commit is answered only when the standby has applied it: with the link cut, not at all."""
-    primary = read_primary(pair)
-    prepare_primary(pair, primary, is_synchronous=True)
-    written = threading.Event()
-
-    def commit() -> None:
-        write(pair, "held back")
-        written.set()
-
-    try:
-        write(pair, "agreed")
-        assert "agreed" in read_notes(pair, other(primary))
-        cut_link(pair)
-        thread = threading.Thread(target=commit)
-        thread.start()
-        assert not written.wait(1)
-        mend_link(pair)
-        assert written.wait(30)
-        thread.join()
-    finally:
-        mend_link(pair)
-        prepare_primary(pair, primary)
-
-
 def test_stopped_servers_come_back_with_their_data(pair: Pair) -> None:
     """As by `make down` and `make up`."""
     primary = read_primary(pair)
@@ -305,43 +229,6 @@ def test_stopped_servers_come_back_with_their_data(pair: Pair) -> None:
     assert read_primary(pair) == primary
     assert "kept" in read_notes(pair)
     wait_for_replay(pair, primary, 30)
-
-
-def test_an_interrupted_creation_is_finished(pair_world: PairWorld) -> None:
-    """What a killed run left half made is made whole: a half copied standby, a server that was never started."""
-    made = pair_world.create("half")
-    try:
-        stop_node(made, "b")
-        made.server("b").data.rename(made.folder / "b" / "new")
-        again = pair_world.create("half")
-        assert read_state(again).is_whole
-        assert not (made.folder / "b" / "new").exists()
-    finally:
-        assert delete_pair(pair_world.stack, "half")
-    assert not pair_folder(pair_world.stack, "half").exists()
-    assert [server for server in list_kept(pair_world.stack) if server.owner == "half"] == []
-    assert not delete_pair(pair_world.stack, "half")
-
-
-@pytest.mark.parametrize("moment", ["a/new", "a/data", "b/new", "b/data"])
-def test_a_creation_that_is_killed_is_finished_by_the_next(pair_world: PairWorld, moment: str) -> None:
-    """SIGKILL while it makes the primary's data, has just made them, copies them, has just copied them."""
-    folder = pair_folder(pair_world.stack, "killed") / moment
-    script = (
-        "import sys; from tests.pair_world import PairWorld; PairWorld.load(sys.argv[1], sys.argv[2]).create('killed')"
-    )
-    arguments = [pair_world.stack.model_dump_json(), str(pair_world.programs)]
-    creating = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=CHECKOUT)
-    try:
-        wait_for(f"{moment} is there", lambda: folder.exists() or creating.poll() is not None, poll_seconds=0.005)
-        assert creating.poll() is None
-        creating.kill()
-        assert creating.wait() == -signal.SIGKILL
-        made = pair_world.create("killed")
-        assert read_state(made).is_whole
-        write(made, "after all")
-    finally:
-        delete_pair(pair_world.stack, "killed")
 
 
 def test_a_standby_that_was_away_too_long_is_made_anew(pair_world: PairWorld, pair: Pair) -> None:
@@ -360,28 +247,3 @@ def test_a_standby_that_was_away_too_long_is_made_anew(pair_world: PairWorld, pa
         session.execute("SELECT pg_reload_conf()")
         assert session.execute("SELECT wal_status FROM pg_replication_slots").fetchall() == [("lost",)]
     assert read_state(pair_world.create("trial")).is_whole
-
-
-def test_a_copy_that_a_killed_run_left_running_is_ended(pair_world: PairWorld) -> None:
-    """Whoever makes the standby next is alone in its folder."""
-    made = pair_world.create("left")
-    try:
-        stop_node(made, "b")
-        made.server("b").data.rename(made.folder / "b" / "old")
-        options = made.account.subprocess_options() if made.account else {}
-        left = subprocess.Popen(["/bin/sleep", "600"], cwd=made.folder / "b", **options)
-        assert read_state(pair_world.create("left")).is_whole
-        assert left.wait(10) == -signal.SIGKILL
-    finally:
-        delete_pair(pair_world.stack, "left")
-
-
-def test_two_pairs_have_ports_of_their_own(pair_world: PairWorld, pair: Pair) -> None:
-    """The second one takes the next five."""
-    second = pair_world.create("other", SPEC.model_copy(update={"link_delay_ms": 20}))
-    try:
-        first_ports, second_ports = (set(one.record.ports.model_dump().values()) for one in (pair, second))
-        assert not first_ports & second_ports
-        assert read_state(second).delay_ms == 20
-    finally:
-        delete_pair(pair_world.stack, "other")
