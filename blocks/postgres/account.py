@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blocks.private_files import write_private
 from domain.errors import PermanentError
 
 
@@ -60,12 +61,7 @@ def give(path: Path, account: Account | None) -> None:
 
 def write_owned(path: Path, text: str, account: Account | None) -> None:
     """Write a file that the account alone can read (and root), whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    give(new, account)
-    new.replace(path)
+    write_private(path, text, (account.uid, account.gid) if account else None)
 
 
 def bring_programs(programs: Path, folder: Path, account: Account | None) -> Path:

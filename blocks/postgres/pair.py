@@ -4,7 +4,6 @@ Invariant: data is never made where either server has some, and never removed bu
 """
 
 import fcntl
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from blocks.kept_servers import forget_server, is_fenced, list_kept
+from blocks.ports import is_free
 from blocks.postgres.account import write_owned
 from blocks.postgres.config import write_archive_script
 from blocks.postgres.nodes import create_primary, create_standby, keep_node, rebuild_node, start_node, stop_node
@@ -109,8 +109,8 @@ def choose_ports(stack: Stack, first: int) -> PairPorts:
     """Five ports in a row that no other pair has and nothing listens on. PermanentError where there are none."""
     taken = {record.ports.gateway for record in list_records(stack)}
     for start in range(first, min(first + PORTS * MOST_PAIRS, 65536 - PORTS), PORTS):
-        is_free = all(_is_free(stack.host, port) for port in range(start, start + PORTS))
-        if is_free and not any(abs(start - other_first) < PORTS for other_first in taken):
+        has_room = all(is_free(stack.host, port) for port in range(start, start + PORTS))
+        if has_room and not any(abs(start - other_first) < PORTS for other_first in taken):
             return PairPorts.from_first(start)
     raise PermanentError(
         f"There are no {PORTS} free ports in a row from {first} on for a database pair.",
@@ -154,14 +154,3 @@ def _wait_for_primary(pair: Pair) -> Node:
     while not any(read_node(pair, node).is_primary for node in NODES) and time.monotonic() < deadline:
         time.sleep(0.05)
     return read_primary(pair)
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True

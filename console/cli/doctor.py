@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import httpx
 
 from blocks.kept_servers import read_kept_parts
 from blocks.openbao_binary import BUILD_COMMAND, find_openbao
+from blocks.ports import is_free
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.settings import CHECKOUT, Settings, read_settings
 from blocks.supervisor import Stack, read_parts
@@ -148,21 +148,10 @@ def _check_port(settings: Settings, name: str) -> Check:
     port = getattr(settings, name)
     return Check(
         summary=name.replace("_", " "),
-        ok=_is_free(settings.host, port),
+        ok=is_free(settings.host, port),
         detail=f"{settings.host}:{port}",
         resolution=f"Another program has it: end that, or choose another port: TERRARIUM_{name.upper()}.",
     )
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _check_accounts(stack: Stack) -> Check:

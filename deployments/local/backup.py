@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from blocks.ledger import open_ledger
 from blocks.ledger.schema import REVISION
 from blocks.postgres.dump import dump_database
+from blocks.private_files import write_private
 from blocks.settings import Settings, read_settings
 from deployments.local.blueprint import Blueprint, draw_blueprint
 from deployments.local.credentials import Credentials
 from deployments.local.environment import build_own_environment, database_url
-from deployments.local.layout import write_private
 from domain.control_plane import DUMPS, MANIFEST, Manifest
 from domain.errors import RefusedError
 from domain.evidence import BACKUP, name_folder

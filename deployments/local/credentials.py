@@ -5,7 +5,8 @@ import secrets
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from deployments.local.layout import Layout, write_private
+from blocks.private_files import write_private
+from deployments.local.layout import Layout
 
 TOKEN_BYTES = 32
 

@@ -115,12 +115,3 @@ class Layout:
             raise PermissionError(f"{self._near} belongs to another user; remove it.")
         for folder in (self.logs, self.prefect_home, self.temporary, self.kept):
             folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)

@@ -4,6 +4,7 @@ import socket
 
 import psutil
 
+from blocks.ports import is_free
 from domain.errors import PermanentError
 
 
@@ -14,18 +15,6 @@ def check_port(host: str, port: int, part: str, setting: str) -> None:
             f"Port {port}, which {part} needs, is taken by {read_holder(port)}.",
             f"End that process, or choose another port: `{setting}={find_free_port(host)} make up`.",
         )
-
-
-def is_free(host: str, port: int) -> bool:
-    """A server could listen there now; connections of an earlier one that time out do not count."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def find_free_port(host: str) -> int:

@@ -6,8 +6,8 @@ Roles and passwords are set in single-user mode, so no superuser ever listens: i
 import shutil
 
 from blocks.postgres.cluster import ServerFolder
+from blocks.private_files import write_private
 from deployments.local.credentials import Credentials
-from deployments.local.layout import write_private
 from domain.errors import PermanentError
 
 # Only this machine's own addresses, and only with a password.

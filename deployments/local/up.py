@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 
 from blocks.openbao_binary import BUILD_COMMAND
+from blocks.private_files import write_private
 from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack
 from deployments.first_token import record_first_token
 from deployments.local.blueprint import Blueprint, draw_blueprint, write_stack
 from deployments.local.environment import build_own_environment, database_url
 from deployments.local.kept import start_kept
-from deployments.local.layout import write_private
 from deployments.local.ports import check_port
 from deployments.local.postgres import create_cluster
 from deployments.local.prefect_pages import restrict_pages

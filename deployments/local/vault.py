@@ -11,9 +11,10 @@ from hvac import Client
 from hvac.exceptions import InvalidPath, VaultError
 from pydantic import SecretStr
 
+from blocks.private_files import write_private
 from blocks.secrets import Vault
 from blocks.settings import Settings
-from deployments.local.layout import Layout, write_private
+from deployments.local.layout import Layout
 from domain.errors import PermanentError
 
 MOUNT = "secret"

@@ -5,8 +5,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from blocks.private_files import write_private
 from blocks.settings import Settings
-from deployments.local.layout import Layout, write_private
+from deployments.local.layout import Layout
 
 KEY_BYTES = 32
 
