@@ -1,14 +1,20 @@
 """Every deployment: which flow, on which schedule, in which work pool. Nothing is scheduled anywhere else."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from prefect.schedules import Cron, Schedule
+from prefect.schedules import Interval, Schedule
 
 WORK_POOL = "terrarium"
 #: Where runs wait when `runs_at_once` of them run; the queue that every pool of Prefect has.
 DEFAULT = "default"
 #: Never waits: what keeps the other runs in order, and a failover, must not stand behind them.
 UNLIMITED = "unlimited"
+
+
+def _every(minutes: int, at_second: int) -> Schedule:
+    """Each at a second of its own: together they would all meet the run that somebody starts at a full minute."""
+    return Interval(timedelta(minutes=minutes), anchor_date=datetime(2026, 1, 1, second=at_second, tzinfo=UTC))
 
 
 @dataclass(frozen=True)
@@ -42,21 +48,21 @@ DEPLOYMENTS = (
         name="expire",
         entrypoint="flows.teardown.expire_environments",
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
-        schedule=Cron("* * * * *"),
+        schedule=_every(1, at_second=10),
         queue=UNLIMITED,
     ),
     Deployed(
         name="sweep",
         entrypoint="flows.sweep.sweep_runs",
         description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
-        schedule=Cron("* * * * *"),
+        schedule=_every(1, at_second=40),
         queue=UNLIMITED,
     ),
     Deployed(
         name="anchor",
         entrypoint="flows.evidence.anchor_evidence",
         description="Write the head of the chain of evidence into the vault, where something was recorded since.",
-        schedule=Cron("0 * * * *"),
+        schedule=_every(60, at_second=20),
         queue=UNLIMITED,
     ),
     Deployed(
@@ -74,7 +80,7 @@ DEPLOYMENTS = (
         name="evaluate",
         entrypoint="flows.drill.evaluate_recovery",
         description="Look whether every recovery plan would work now, and keep the schedules of drills.",
-        schedule=Cron("*/30 * * * *"),
+        schedule=_every(30, at_second=55),
         queue=UNLIMITED,
     ),
     Deployed(
@@ -91,7 +97,7 @@ DEPLOYMENTS = (
         name="due-backups",
         entrypoint="flows.backup.start_due_backups",
         description="Start the backups that are due by their environments' own schedules, and their restore tests.",
-        schedule=Cron("*/5 * * * *"),
+        schedule=_every(5, at_second=25),
         queue=UNLIMITED,
     ),
     Deployed(

@@ -5,7 +5,6 @@ A deployment carries a digest of what it was made from as its version, so regist
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -104,9 +103,7 @@ def _describe_deployment(deployed: Deployed, pool_type: str) -> RunnerDeployment
 
 
 def _digest(deployed: Deployed, deployment: RunnerDeployment) -> str:
-    """Of everything but the schedule's anchor, which is the time at which the catalog was read."""
-    schedule = asdict(deployed.schedule) | {"anchor_date": None} if deployed.schedule else None
-    made_of = (deployed.entrypoint, deployed.description, schedule, deployed.queue, deployment.job_variables)
+    made_of = (deployed.entrypoint, deployed.description, deployed.schedule, deployed.queue, deployment.job_variables)
     text = f"{made_of}{deployment._parameter_openapi_schema.model_dump_json()}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

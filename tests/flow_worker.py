@@ -32,6 +32,7 @@ import time
 from pathlib import Path
 
 from prefect import flow
+from prefect.context import FlowRunContext
 
 WORD = "old"
 
@@ -44,6 +45,8 @@ def trial(folder: str) -> None:
     try:
         while not (place / "end").exists():
             time.sleep(0.05)
+            if FlowRunContext.get().flow_run_suspension_request.is_requested():
+                (place / "suspended").touch()
     except BaseException as error:
         (place / "interrupted").write_text(type(error).__name__)
         raise
@@ -74,6 +77,10 @@ class Trial:
         run = self.prefect.read_run(self.run_id)
         assert run is not None
         return run.status
+
+    def wait_for_suspension(self) -> None:
+        """Poll until the run's own process has heard that it is to be suspended."""
+        wait_for("the run has heard of it", (self.folder / "suspended").exists)
 
     def end(self) -> None:
         """Let it end."""

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
 import anyio
@@ -20,6 +21,12 @@ from deployments.worker.processes import Zygote
 
 class ForkJob(ProcessJobConfiguration):
     """Prefect's configuration of a process, with what the run would otherwise ask Prefect for: where its flow is."""
+
+    @classmethod
+    @cache
+    def _base_environment(cls) -> dict[str, str]:
+        """Prefect's settings spelt out, once: they stay as they are while a worker runs."""
+        return super()._base_environment()
 
     def prepare_for_flow_run(
         self,

@@ -53,12 +53,15 @@ def read_sources() -> Sources:
 
 def import_all() -> None:
     """Import what runs need. What cannot be imported is the error of the run that needs it, where Prefect tells it."""
+    from deployments.worker import suspension
+
     flows = sorted(path.stem for path in (CHECKOUT / "flows").glob("[!_]*.py"))
     for module in (*LIBRARIES, *(f"flows.{stem}" for stem in flows)):
         try:
             import_module(module)
         except Exception:
             traceback.print_exc()
+    suspension.install()
     if threads := len(os.listdir("/proc/self/task")) - 1:
         raise RuntimeError(f"An import started {threads} threads; a fork would copy their locks but not them.")
     gc.freeze()

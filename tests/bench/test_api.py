@@ -67,14 +67,20 @@ class Caller:
         self._prefect.patch(f"/deployments/{self._deployment_id}", json={"work_pool_name": pool}).raise_for_status()
 
     def call(self, _number: int = 0) -> Call:
-        """One call, and its run to the end."""
+        """One call, and its run to the end of its process: ending a process costs the next call what it costs this."""
         text = SPEC.format(name=f"b-{uuid.uuid4().hex[:10]}", account=self._account)
         began_at, began = time.time(), time.monotonic()
         answer = self._api.post("/api/environments", json={"spec": text, "plan_only": True})
         answered = time.monotonic() - began
         assert answer.status_code == 202, answer.text
-        states = wait_for("the run has ended", lambda: self._read_states(answer.json()["run_id"]), 120)
+        run_id = answer.json()["run_id"]
+        states = wait_for("the run has ended", lambda: self._read_states(run_id), 120)
+        wait_for("its process has ended", lambda: not self._find_process(run_id).exists(), 120)
         return Call(answered, datetime.fromisoformat(states["RUNNING"]).timestamp() - began_at)
+
+    def _find_process(self, run_id: str) -> Path:
+        """Prefect's worker says PID, ours HOST:PID."""
+        return Path("/proc", self._prefect.get(f"/flow_runs/{run_id}").json()["infrastructure_pid"].rpartition(":")[2])
 
     def _read_states(self, run_id: str) -> dict[str, str] | None:
         rows: list[dict[str, Any]] = self._prefect.get("/flow_run_states/", params={"flow_run_id": run_id}).json()

@@ -66,6 +66,14 @@ def test_a_cancelled_run_is_interrupted_in_order(yard: WorkerYard) -> None:
     wait_for("its process has ended", lambda: not is_alive(trial.pid))
 
 
+def test_a_suspension_is_heard_of(yard: WorkerYard) -> None:
+    """Also the one that came before the run listened: at once after its beginning."""
+    trial = yard.run()
+    suspended = {"state": {"type": "PAUSED", "name": "Suspended"}}
+    assert yard.ask("POST", f"/flow_runs/{trial.run_id}/set_state", suspended)["status"] == "ACCEPT"
+    trial.wait_for_suspension()
+
+
 def test_a_killed_zygote_harms_no_run(yard: WorkerYard) -> None:
     """What it forked goes on and is watched as before; the next run has a new one."""
     killed, other = yard.run(), yard.run()

@@ -4,7 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import prefect.flow_engine
 import pytest
+from prefect._flow_run_suspension import observe_flow_run_suspension
 from prefect._internal.observers import FlowRunCancellingObserver
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._flow_run_executor import FlowRunExecutor, FlowRunExecutorContext
@@ -13,6 +15,7 @@ from prefect.runner._starter_engine import EngineCommandStarter
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker
 
+from deployments.worker.starter import ForkJob
 from deployments.worker.worker import WarmWorker
 
 #: Private methods and functions with the parameters that we give them or that we take.
@@ -33,6 +36,10 @@ CALLED: list[tuple[Callable[..., Any], list[str]]] = [
     (ProcessManager.flow_run_ids, ["self"]),
     (ProcessHandle.__init__, ["self", "_process"]),
     (ProcessHandle.graceful_kill, ["self"]),
+    (prefect.flow_engine.observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
+    (observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
+    (ForkJob._base_environment, []),
+    (ProcessJobConfiguration._base_environment, []),
 ]
 #: Attributes by the method that sets them.
 SET = {
