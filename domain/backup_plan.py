@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.backup_snapshot import RDS_SNAPSHOT
 from domain.backup_upkeep import KnownBackup, Retention, decide_expired
 from domain.errors import RefusedError
 from domain.expectations import Expectation
@@ -41,22 +42,24 @@ def name_folder(environment: str, backup_id: str) -> str:
 
 def decide_take(spec: EnvironmentSpec, known: Sequence[KnownBackup], now: datetime) -> BackupPlan:
     """Take one, then let go those that the retention no longer keeps. RefusedError where nothing can be taken."""
-    _refuse_without_pair(spec)
+    _refuse_without_database(spec)
     backup_id = name_backup(spec.name, now)
     expired = decide_expired([*known, KnownBackup(id=backup_id, taken_at=now)], read_retention(spec))
-    steps = [Step(name="take_dump", arguments={"backup_id": backup_id}, no_undo=STAYS)]
+    take = "take_dump" if spec.data.has_pair else "take_rds_snapshot"
+    steps = [Step(name=take, arguments={"backup_id": backup_id}, no_undo=STAYS)]
     if expired:
         steps.append(Step(name="expire_backups", arguments={"backup_ids": expired}, no_undo=STAYS))
     steps.append(Step(name="publish_backup", arguments={"backup_id": backup_id}, no_undo=TELLS))
     return BackupPlan(steps=tuple(steps))
 
 
-def decide_verification(spec: EnvironmentSpec, known: Sequence[str], wanted: str | None) -> BackupPlan:
+def decide_verification(spec: EnvironmentSpec, known: Sequence[KnownBackup], wanted: str | None) -> BackupPlan:
     """Restore one, the newest where none is named, and tell the verdict. RefusedError where there is none.
 
-    `known` are the ids of the backups that are there, the newest first.
+    `known` are the backups that are there, the newest first.
     """
-    if wanted is not None and wanted not in known:
+    kinds = {one.id: one.kind for one in known}
+    if wanted is not None and wanted not in kinds:
         raise RefusedError(
             f"{spec.name} has no backup {wanted}.", f"`terrarium backup list {spec.name}` shows those that it has."
         )
@@ -64,16 +67,23 @@ def decide_verification(spec: EnvironmentSpec, known: Sequence[str], wanted: str
         raise RefusedError(
             f"{spec.name} has no backup that could be verified.", f"Take one: `terrarium backup take {spec.name}`."
         )
-    backup_id = wanted or known[0]
-    return BackupPlan(
-        steps=(
-            Step(
-                name="restore_and_ask",
-                arguments={"backup_id": backup_id},
-                undo=Undo(name="delete_scratch"),
-            ),
-            Step(name="publish_verdict", arguments={"backup_id": backup_id}, no_undo=TELLS),
-        )
+    backup_id = wanted or known[0].id
+    restore = _restore_snapshot(backup_id) if kinds[backup_id] == RDS_SNAPSHOT else _restore_here(backup_id)
+    return BackupPlan(steps=(*restore, Step(name="publish_verdict", arguments={"backup_id": backup_id}, no_undo=TELLS)))
+
+
+def _restore_here(backup_id: str) -> tuple[Step, ...]:
+    about = {"backup_id": backup_id}
+    return (Step(name="restore_and_ask", arguments=about, undo=Undo(name="delete_scratch")),)
+
+
+def _restore_snapshot(backup_id: str) -> tuple[Step, ...]:
+    """By AWS itself, to an instance that is deleted at the end, or by the undo of a run that did not come to it."""
+    about = {"backup_id": backup_id}
+    return (
+        Step(name="restore_rds_snapshot", arguments=about, undo=Undo(name="delete_restored")),
+        Step(name="ask_restored", arguments=about, no_undo="It only reads."),
+        Step(name="delete_restored", no_undo="What it deletes was made for this run alone."),
     )
 
 
@@ -101,11 +111,10 @@ def read_invariants(spec: EnvironmentSpec) -> dict[str, str]:
     return dict(backups.invariants) if backups else {}
 
 
-def _refuse_without_pair(spec: EnvironmentSpec) -> None:
-    if not spec.data.has_pair:
-        kind = "RDS takes its own snapshots" if spec.data.database else "it has no database"
+def _refuse_without_database(spec: EnvironmentSpec) -> None:
+    if spec.data.database is None:
         raise RefusedError(
-            f"{spec.name}: there is no database here that this version can back up: {kind}.",
-            "Backups are taken of a database pair (database.provider: postgres). `terrarium backup verify --file` "
-            "verifies a dump that you took yourself.",
+            f"{spec.name} has no database that could be backed up.",
+            "Backups are taken of a database: a pair (database.provider: postgres) or RDS's. "
+            "`terrarium backup verify --file` verifies a dump that you took yourself.",
         )

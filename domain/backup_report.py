@@ -19,9 +19,10 @@ def render_backup(backup_id: str, location: str, size_bytes: int, manifest: Mani
     lines = [
         f"# Backup {backup_id}",
         "",
-        f"- in `{location}`, {size_bytes / 1e6:.1f} MB, sha256 `{manifest.sha256}`",
+        f"- in `{location}`, {size_bytes / 1e6:.1f} MB" + (f", sha256 `{manifest.sha256}`" if manifest.sha256 else ""),
         f"- taken at {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC" if manifest.taken_at else "- taken",
-        f"- from WAL position {manifest.wal_position} of PostgreSQL {manifest.server_version}",
+        f"- of PostgreSQL {manifest.server_version}"
+        + (f", from WAL position {manifest.wal_position}" if manifest.wal_position else ""),
         f"- {len(manifest.sentinels)} sentinels",
         "",
         "It is not proved yet: a restore test does that.",

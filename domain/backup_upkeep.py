@@ -37,6 +37,7 @@ class KnownBackup(BaseModel):
 
     id: str
     taken_at: datetime
+    kind: str = "logical"
     status: VerdictStatus | None = None
     verified_at: datetime | None = None
 

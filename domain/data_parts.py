@@ -10,7 +10,7 @@ from domain.quantity import Mebibytes
 
 #: What only one provider of a database knows.
 RDS_KEYS = ("has_replica", "is_multi_zone", "backup_retention_days")
-PAIR_KEYS = ("is_synchronous", "link_delay_ms", "example_rows", "backups")
+PAIR_KEYS = ("is_synchronous", "link_delay_ms", "example_rows")
 
 
 class Database(Declared):
@@ -42,7 +42,7 @@ class Database(Declared):
         0, ge=0, le=100_000_000, description="about how many rows of example data a new pair gets, from 0 to 100000000"
     )
 
-    backups: Backups | None = Field(None, description="the backups of a pair: how many, and what they have to hold")
+    backups: Backups | None = Field(None, description="its backups: how many, and what they have to hold")
 
     @model_validator(mode="after")
     def _keys_fit_provider(self) -> Self:

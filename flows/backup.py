@@ -1,4 +1,4 @@
-"""Backups: taken into the vault, and proved by restoring them into a scratch server and asking five questions."""
+"""Backups: taken, and proved by a restore and five questions: a pair's in a scratch server, RDS's by AWS itself."""
 
 from prefect import flow
 
@@ -14,7 +14,7 @@ from tasks.steps import perform
 
 @flow(name="take_backup", flow_run_name="back up {environment}")
 def take_backup(environment: str) -> None:
-    """Dump an environment's database into its account's vault with a manifest, and let old backups go.
+    """Back an environment's database up with a manifest (a dump in the vault, or an RDS snapshot), and let old ones go.
 
     Args:
         environment: Name of the environment, as `terrarium env list` shows it.
@@ -34,7 +34,7 @@ def verify_backup(environment: str, backup: str | None = None) -> None:
         backup: Leave it at None for the newest. An id of `terrarium backup list` takes that one.
     """
     with record_run(environment, Operation.VERIFY) as run:
-        plan = decide_verification(run.spec, [one.id for one in list_known(run)], backup)
+        plan = decide_verification(run.spec, list_known(run), backup)
         for step in plan.steps:
             perform(run, step)
         refuse_unproved(run)

@@ -17,6 +17,7 @@ from domain.backup_plan import LOGICAL, name_folder, read_invariants, read_suite
 from domain.backup_report import render_backup, render_verdict
 from domain.backup_upkeep import Alarm, KnownBackup, PastRestore, compute_trend, list_alarms
 from domain.errors import PermanentError
+from tasks.backup_snapshot import expire_snapshot, is_snapshot
 from tasks.ledger import ledger
 from tasks.pair import find_programs, open_environments_pair
 from tasks.retry import REPEATABLE
@@ -32,6 +33,7 @@ def list_known(run: Run) -> list[KnownBackup]:
         KnownBackup(
             id=row.id,
             taken_at=row.taken_at,
+            kind=row.kind,
             status=VerdictStatus(verdicts[row.id].status) if row.id in verdicts else None,
             verified_at=verdicts[row.id].at if row.id in verdicts else None,
         )
@@ -79,8 +81,12 @@ def _tell(row: BackupRow) -> dict[str, Any]:
 def expire_backups(run: Run, backup_ids: list[str]) -> dict[str, Any]:
     """Let backups go that the retention no longer keeps; the vault's own retention keeps their versions for a while."""
     for backup_id in backup_ids:
-        delete_backup(run.account, name_folder(run.environment, backup_id))
-        ledger().mark_backup_lost(backup_id, run.environment, "let go by its retention", run.run_id, run.actor)
+        if is_snapshot(_read_backup(backup_id)):
+            told = expire_snapshot(run, backup_id)
+        else:
+            delete_backup(run.account, name_folder(run.environment, backup_id))
+            told = "let go by its retention"
+        ledger().mark_backup_lost(backup_id, run.environment, told, run.run_id, run.actor)
     return {"expired": backup_ids}
 
 
@@ -140,11 +146,13 @@ def publish_verdict(run: Run, backup_id: str) -> dict[str, Any]:
 
 def refuse_unproved(run: Run) -> None:
     """PermanentError where the run's backup was not proved: such a run has not succeeded."""
-    told = next(step.detail["verdict"] for step in ledger().read_steps(run.run_id) if step.name == "restore_and_ask")
+    details = [step.detail or {} for step in ledger().read_steps(run.run_id)]
+    told = next(detail["verdict"] for detail in details if "verdict" in detail)
     if told["status"] != VerdictStatus.PASSED:
         faults = [fault for found in told["questions"].values() for fault in found["faults"]]
+        unasked = [found["unasked"] for found in told["questions"].values() if found["unasked"]]
         raise PermanentError(
-            f"{run.environment}: its backup is {told['status']}: {(faults or ['something could not be asked'])[0]}",
+            f"{run.environment}: its backup is {told['status']}: {(faults or unasked or ['nothing was asked'])[0]}",
             "The artifact of the run has every answer. Take another backup once the cause is mended.",
         )
 

@@ -9,7 +9,19 @@ from typing import Any
 
 from blocks.ledger import StepRow
 from domain.step import Step
-from tasks import approval, aws, backup, drill, drill_report, modules, pair, pair_order, report, terraform
+from tasks import (
+    approval,
+    aws,
+    backup,
+    backup_snapshot,
+    drill,
+    drill_report,
+    modules,
+    pair,
+    pair_order,
+    report,
+    terraform,
+)
 from tasks.ledger import ledger
 from tasks.run import Run
 from tasks.telemetry import tell_step
@@ -49,6 +61,10 @@ STEPS: dict[str, Effect] = {
     "expire_backups": backup.expire_backups,
     "publish_backup": backup.publish_backup,
     "restore_and_ask": backup.restore_and_ask,
+    "take_rds_snapshot": backup_snapshot.take_rds_snapshot,
+    "restore_rds_snapshot": backup_snapshot.restore_rds_snapshot,
+    "ask_restored": backup_snapshot.ask_restored,
+    "delete_restored": backup_snapshot.delete_restored,
     "publish_verdict": backup.publish_verdict,
 }
 
@@ -64,6 +80,7 @@ UNDOS: dict[str, Effect] = {
     "delete_plan": aws.delete_plan,
     "delete_unready_pair": pair.delete_unready_pair,
     "delete_scratch": backup.delete_scratch,
+    "delete_restored": backup_snapshot.delete_restored,
     "stop_probe": drill.stop_probe,
     ORDER: pair_order.restore_pair,
 }
