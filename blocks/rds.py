@@ -88,10 +88,42 @@ def delete_instance(account: AwsAccount, region: str, name: str) -> None:
     _call(account, region, "delete_db_instance", f"deleting {name}", "DBInstanceNotFound", **options)
 
 
+def create_replica(
+    account: AwsAccount, region: str, name: str, source: Instance, like: Instance, tags: Mapping[str, str]
+) -> Instance:
+    """Make a private read replica of an instance of another region, in the network and under the key of `like`."""
+    options = {
+        "DBInstanceIdentifier": name,
+        "SourceDBInstanceIdentifier": source.arn,
+        "SourceRegion": source.arn.split(":")[3],  # so that boto3 signs what the other region is asked
+        "KmsKeyId": like.kms_key,
+        **_describe_private(like, tags),
+    }
+    call = "create_db_instance_read_replica"
+    _call(account, region, call, f"making replica {name} of {source.id}", "DBInstanceAlreadyExists", **options)
+    return wait_until_settled(lambda: read_instance(account, region, name), f"instance {name} in {region}")
+
+
+def promote_replica(account: AwsAccount, region: str, name: str) -> Instance:
+    """Make a read replica an instance of its own, for good; it takes writes when this returns. Again: it is one.
+
+    RDS still shows the replica as it was for a moment after the call, so its source is waited for, too.
+    """
+    found = read_instance(account, region, name)
+    if found and found.source:
+        _call(account, region, "promote_read_replica", f"promoting {name}", "", DBInstanceIdentifier=name)
+    what = f"instance {name} in {region}"
+    return _wait(lambda: read_instance(account, region, name), what, lambda one: not one.source)
+
+
 def wait_until_settled(read: Callable[[], ThingT | None], what: str) -> ThingT:
     """Ask until waiting changes nothing any more. PermanentError where it takes too long, or there is no such thing."""
+    return _wait(read, what, lambda _: True)
+
+
+def _wait(read: Callable[[], ThingT | None], what: str, is_done: Callable[[ThingT], bool]) -> ThingT:
     deadline = time.monotonic() + WAIT_SECONDS
-    while (found := read()) is not None and not is_settled(found.status):
+    while (found := read()) is not None and not (is_settled(found.status) and is_done(found)):
         if time.monotonic() > deadline:
             raise PermanentError(
                 f"RDS: {what} is still {found.status} after {WAIT_SECONDS / 3600:g} hours.",

@@ -10,13 +10,16 @@ from console.contract_people import Reason
 from domain.drill import Fault, Mode
 from domain.drill_report import Objective, StepTime
 
-DrillStatus = Literal["passed", "failed", "refused", "cancelled", "crashed", "queued", "running", "waiting"]
+DrillStatus = Literal[
+    "passed", "failed", "incomplete", "refused", "cancelled", "crashed", "queued", "running", "waiting"
+]  # fmt: skip
 
 
 class Drill(Answer):
     """One drill. What was not measured is null. `failed`: an objective was missed, rows differ, or it broke off.
 
-    `rpo_rows` were acknowledged to the client and are gone; `in_doubt_rows` were never acknowledged.
+    `incomplete`: nothing was wrong, and `not_measured` has what it says nothing about, each with the reason. `rpo_rows`
+    were acknowledged to the client and are gone; `in_doubt_rows` were never acknowledged.
     """
 
     environment: str
@@ -34,6 +37,9 @@ class Drill(Answer):
     acknowledged_rows: int | None = None
     diverged_rows_after_failback: int | None = None
     compared_rows: int | None = None
+    promotion_seconds: float | None = None
+    record_seconds: float | None = None
+    not_measured: dict[str, str] = Field(default={})
     objectives: dict[str, Objective] | None = None
     scope: str | None = None
     is_synchronous: bool | None = None

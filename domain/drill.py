@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.approval import Approval
 from domain.errors import RefusedError
+from domain.rds_recovery import list_drill_steps
 from domain.readiness import Finding, Recoverability
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
@@ -63,6 +64,10 @@ def decide_drill(
     """The steps of a drill; RefusedError where it would not work now, or nobody approved it where that is needed."""
     refuse_unready(spec, findings)
     refuse_unapproved_drill(spec, mode, fault, approval)
+    if observed.rds and observed.rds.primary and observed.rds.replica:
+        _refuse_fault(spec, mode)
+        steps = tuple(list_drill_steps(spec, observed.rds))
+        return DrillPlan(old_primary=observed.rds.primary.id, new_primary=observed.rds.replica.id, steps=steps)
     old, new = _read_sides(spec, observed)
     return DrillPlan(old_primary=old, new_primary=new, steps=tuple(_drill_steps(old, new, mode, fault)))
 
@@ -90,6 +95,14 @@ def refuse_unapproved_drill(spec: EnvironmentSpec, mode: Mode, fault: Fault, app
         raise RefusedError(
             f"{name} is protected, and drill {drill_id} has no approval that counts.",
             f"Somebody else: `terrarium drill approve {name} --mode {mode} --fault {fault} --reason …`; then run it.",
+        )
+
+
+def _refuse_fault(spec: EnvironmentSpec, mode: Mode) -> None:
+    if mode != "graceful":
+        raise RefusedError(
+            f"{spec.name}: AWS's API cannot let an RDS database fail that has a replica: no {mode} drill of it.",
+            f"`terrarium drill run {spec.name} --mode graceful` rehearses promotion and record switch.",
         )
 
 

@@ -120,22 +120,27 @@ def render_drill(environment: str, report: DrillReport) -> str:
         [
             f"# {environment}: drill {report.status}",
             f"{how}; {report.old_primary} gave way to {report.new_primary}.",
-            *_table("Measured at the client", ("what", "value"), told),
-            *_table("Objectives", ("objective", "promised", "measured", "met"), objectives),
-            *_draw_timeline(report),
-            *_table("To mend", ("what",), [(one,) for one in report.to_mend]),
+            *draw_table("Measured at the client", ("what", "value"), told),
+            *draw_table("Objectives", ("objective", "promised", "measured", "met"), objectives),
+            *draw_timeline((*report.steps, _find_outage(report))),
+            *draw_table("To mend", ("what",), [(one,) for one in report.to_mend]),
         ]
     )
 
 
-def _draw_timeline(report: DrillReport) -> list[str]:
-    """Each step as a bar on one scale; the client's outage is the last row."""
-    outage = StepTime(
+def _find_outage(report: DrillReport) -> StepTime:
+    """The client's outage, as the last row of the timeline."""
+    return StepTime(
         name="outage at the client",
         began_at=report.outage_began_at,
         seconds=report.outage_ended_at - report.outage_began_at,
     )
-    rows = [*report.steps, outage]
+
+
+def draw_timeline(rows: Sequence[StepTime]) -> list[str]:
+    """Each step as a bar on one scale; nothing where there is none."""
+    if not rows:
+        return []
     start = min(row.began_at for row in rows)
     whole = max(row.began_at + row.seconds for row in rows) - start or 1.0
     lines = [
@@ -152,7 +157,8 @@ def _draw_bar(row: StepTime, start: float, whole: float) -> str:
     return (" " * before + "█" * long)[: BAR_WIDTH + 1].ljust(BAR_WIDTH + 1)
 
 
-def _table(title: str, header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> list[str]:
+def draw_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> list[str]:
+    """A table of markdown below its heading; nothing where it has no rows."""
     lines = [header, tuple("---" for _ in header), *rows]
     cells = [
         "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines
@@ -167,7 +173,7 @@ def render_failover(environment: str, expected_loss: str, steps: tuple[StepTime,
         for step in steps
     ]
     head = [f"# {environment}: failed over", f"Expected loss: {expected_loss}."]
-    return "\n".join([*head, *_table("Steps", ("step", "began, UTC", "took"), rows)])
+    return "\n".join([*head, *draw_table("Steps", ("step", "began, UTC", "took"), rows)])
 
 
 def render_readiness(environment: str, findings: Sequence[Finding], now: datetime) -> str:
@@ -179,4 +185,4 @@ def render_readiness(environment: str, findings: Sequence[Finding], now: datetim
         for finding in findings
     ]
     head = [f"# {environment}: the recovery plan {verdict}", f"Looked at {now:%Y-%m-%d %H:%M} UTC."]
-    return "\n".join([*head, *_table("Findings", ("what", "why", "way", "refuses a drill"), rows)])
+    return "\n".join([*head, *draw_table("Findings", ("what", "why", "way", "refuses a drill"), rows)])

@@ -98,11 +98,12 @@ def _workload_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
 
 
 def _recovery_gaps(spec: EnvironmentSpec) -> Iterator[Gap]:
-    if spec.recovery.drill and not spec.data.has_pair:
+    has_replica = bool(spec.data.database and spec.data.database.has_replica)
+    if spec.recovery.drill and not spec.data.has_pair and not has_replica:
         yield Gap(
             summary="its scheduled drills are refused",
-            detail="This version drills a pair of our own; RDS replicas and Route 53 records it does not switch.",
-            resolution="Set data.database.provider: postgres, or take recovery.drill out of the file.",
+            detail="A drill needs a pair of our own, or an RDS database with a read replica in the recovery region.",
+            resolution="Set data.database.has_replica: true or provider: postgres, or take recovery.drill out.",
         )
     if spec.recovery.scope == "pilot_light":
         yield Gap(

@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.finding import Finding as Finding
+from domain.rds_recovery import RdsRecovery, check_rds
 from domain.spec import EnvironmentSpec
 from domain.window import find_last, find_next, is_any_open
 
@@ -18,17 +20,6 @@ OVERDUE_AFTER = timedelta(hours=1)
 STALE_SECONDS = 5.0
 #: After a failover both sides keep writing WAL that the other has not got yet.
 FREE_SHARE = 0.1
-
-
-class Finding(BaseModel):
-    """What is wrong with a recovery plan; one that is `blocking` refuses the drill."""
-
-    model_config = ConfigDict(frozen=True)
-
-    summary: str
-    detail: str
-    resolution: str
-    is_blocking: bool = True
 
 
 class Side(BaseModel):
@@ -54,6 +45,7 @@ class Recoverability(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    rds: RdsRecovery | None = None  # in place of the sides, where the database is RDS's
     sides: tuple[Side, ...] = ()
     is_streaming: bool = False
     is_synchronous: bool = False
@@ -76,6 +68,13 @@ class Recoverability(BaseModel):
 
 def decide_readiness(spec: EnvironmentSpec, observed: Recoverability, now: datetime) -> list[Finding]:
     """Everything that would keep the recovery plan from working at this moment, and what is overdue."""
+    if observed.rds:
+        return [
+            *check_rds(spec, observed.rds),
+            *_check_schedule(spec, now),
+            *_check_backup(spec, observed, now),
+            *_check_rehearsal(spec, observed, now),
+        ]
     if not observed.sides:
         return [_no_pair(spec)]
     return [

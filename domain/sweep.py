@@ -13,7 +13,10 @@ from domain.provision import classify_failure
 from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
 
 #: The last step of every plan: after it only the outcome is missing.
-LAST_STEPS = frozenset({"publish_report", "publish_removal_report", "publish_drill_report", "publish_failover_report"})
+LAST_STEPS = frozenset(
+    {"publish_report", "publish_removal_report", "publish_drill_report", "publish_failover_report"}
+    | {"publish_rds_drill_report"}
+)
 
 
 class BegunStep(BaseModel):

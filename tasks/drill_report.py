@@ -21,7 +21,7 @@ from tasks.run import Run, read_clock
 
 #: So many logs of an environment's probes stay in the state folder.
 KEPT_LOGS = 100
-OWN_STEPS = frozenset({"publish_drill_report", "publish_failover_report"})
+OWN_STEPS = frozenset({"publish_drill_report", "publish_failover_report", "publish_rds_drill_report"})
 
 
 def read_drill_approval(run: Run, mode: Mode, fault: Fault) -> Approval | None:
@@ -63,7 +63,7 @@ def publish_drill_report(run: Run, mode: Mode, fault: Fault) -> dict[str, Any]:
             "scope": run.spec.recovery.scope,
             "approved_by": approval.approver if approval else None,
             "probe_log_kept": _keep_log(run, Path(told["probe_log"])),
-            "steps": _time_steps(steps),
+            "steps": time_steps(steps),
             "to_mend": list_to_mend(told, objectives, findings),
         }
     )
@@ -78,12 +78,13 @@ def publish_drill_report(run: Run, mode: Mode, fault: Fault) -> dict[str, Any]:
 def publish_failover_report(run: Run, expected_loss: str) -> dict[str, Any]:
     """What a failover did and when, and the loss that was accepted."""
     steps = [step for step in ledger().read_steps(run.run_id) if step.outcome == "succeeded"]
-    text = render_failover(run.environment, expected_loss, _time_steps(steps))
+    text = render_failover(run.environment, expected_loss, time_steps(steps))
     create_markdown_artifact(text, key=f"failover-{run.environment}", description="What a failover did.")
     return {"failover": {"expected_loss": expected_loss}}
 
 
-def _time_steps(steps: Iterable[StepRow]) -> tuple[StepTime, ...]:
+def time_steps(steps: Iterable[StepRow]) -> tuple[StepTime, ...]:
+    """When each step of a run began, and how long it took; that of the report itself is left out."""
     return tuple(
         StepTime(
             name=step.name,

@@ -23,6 +23,7 @@ from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
 from tasks.known_pair import find_own_pair
 from tasks.ledger import ledger
+from tasks.rds_recovery import observe_rds
 from tasks.retry import REPEATABLE
 from tasks.run import read_clock
 
@@ -44,7 +45,7 @@ def observe_recovery(spec: EnvironmentSpec) -> Recoverability:
     """What there is to recover with, as it answers now. Nothing is touched."""
     pair = find_own_pair(spec.name)
     if pair is None:
-        return Recoverability()
+        return Recoverability(rds=observe_rds(spec), **_read_history(spec.name))
     state = read_state(pair)
     primary = state.primaries[0].node if len(state.primaries) == 1 else None
     delay_seconds = state.delay_ms / 1000
@@ -127,7 +128,10 @@ def _read_history(environment: str) -> dict[str, Any]:
     if not drills:
         return told
     report = (drills[0].report or {}).get("drill") or {}
-    return told | {"last_drill_at": drills[0].finished_at, "last_drill_passed": report.get("status") == "passed"}
+    return told | {
+        "last_drill_at": drills[0].finished_at,
+        "last_drill_passed": report.get("status", "failed") != "failed",
+    }
 
 
 def _is_ended_drill(run: RunRow) -> bool:

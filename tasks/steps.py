@@ -19,6 +19,7 @@ from tasks import (
     modules,
     pair,
     pair_order,
+    rds_drill,
     report,
     terraform,
 )
@@ -57,6 +58,14 @@ STEPS: dict[str, Effect] = {
     "compare_sides": drill.compare_sides,
     "publish_drill_report": drill_report.publish_drill_report,
     "publish_failover_report": drill_report.publish_failover_report,
+    "create_drill_replica": rds_drill.create_drill_replica,
+    "create_drill_record": rds_drill.create_drill_record,
+    "promote_drill_replica": rds_drill.promote_drill_replica,
+    "switch_drill_record": rds_drill.switch_drill_record,
+    "verify_rds_drill": rds_drill.verify_rds_drill,
+    "delete_drill_record": rds_drill.delete_drill_record,
+    "delete_drill_replica": rds_drill.delete_drill_replica,
+    "publish_rds_drill_report": rds_drill.publish_rds_drill_report,
     "take_dump": backup.take_dump,
     "expire_backups": backup.expire_backups,
     "publish_backup": backup.publish_backup,
@@ -77,6 +86,8 @@ ORDER = "restore_pair"
 
 #: Every inverse that a step may name.
 UNDOS: dict[str, Effect] = {
+    "delete_drill_record": rds_drill.delete_drill_record,
+    "delete_drill_replica": rds_drill.delete_drill_replica,
     "delete_plan": aws.delete_plan,
     "delete_unready_pair": pair.delete_unready_pair,
     "delete_scratch": backup.delete_scratch,

@@ -22,3 +22,20 @@ def make_database(account: AwsAccount, name: str) -> str:
         VpcSecurityGroupIds=[group["GroupId"]],
     )
     return name
+
+
+def make_replica(account: AwsAccount, name: str, source: str, region: str) -> str:
+    """A read replica of it in another region, as an environment's Terraform makes one; its name."""
+    arn = account.client("rds").describe_db_instances(DBInstanceIdentifier=source)["DBInstances"][0]["DBInstanceArn"]
+    key = account.client("kms", region).create_key()["KeyMetadata"]["Arn"]
+    ec2 = account.client("ec2", region)
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    account.client("rds", region).create_db_instance_read_replica(
+        DBInstanceIdentifier=name,
+        SourceDBInstanceIdentifier=arn,
+        DBInstanceClass="db.t4g.small",
+        KmsKeyId=key,
+        PubliclyAccessible=False,
+        VpcSecurityGroupIds=[ec2.create_security_group(GroupName=name, Description="d", VpcId=vpc)["GroupId"]],
+    )
+    return name

@@ -50,7 +50,7 @@ def _finish_drill(api: Api, run: dict[str, Any], waiting: Waiting, as_json: bool
     if waiting.is_wanted and found["status"] in ("queued", "running"):
         tell_how_to_go_on(run)
         return EXIT_TIMEOUT
-    if found["rto_seconds"] is None:
+    if found["rto_seconds"] is None and not found["not_measured"]:
         return EXIT_CODES[run["status"]]
     return 0 if found["status"] == "passed" else EXIT_FINDINGS
 
@@ -104,6 +104,8 @@ def _print_drill(found: dict[str, Any]) -> None:
             f"{found['rpo_rows']} acknowledged rows lost, {found['in_doubt_rows']} in doubt; "
             f"{found['diverged_rows_after_failback']} of {found['compared_rows']} rows differ after the failback"
         )
+    for name, reason in found["not_measured"].items():
+        click.echo(f"  not measured: {name}: {reason}")
     for line in (*found["to_mend"], found["error"], found["resolution"]):
         click.echo(f"  {line}") if line else None
     click.echo(f"  run {found['run_id']}" + (f"  {found['run_url']}" if found["run_url"] else ""))

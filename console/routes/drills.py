@@ -23,6 +23,7 @@ from console.routes.views import merge_run, show_run
 from console.sources import Given, Sources, UnknownError
 from domain.drill import name_drill
 from domain.drill_report import DrillReport
+from domain.rds_drill_report import RdsDrillReport
 from domain.status import Operation, RunStatus
 
 router = APIRouter(prefix="/api", tags=["drills"])
@@ -96,6 +97,6 @@ def _show_drill(row: RunRow | None, run: Run) -> Drill:
     told = (row.report or {}).get("drill") if row else None
     if told is None:
         return Drill(**about, status=run.status.value if run.status is not RunStatus.SUCCEEDED else "failed")
-    report = DrillReport.model_validate(told)
+    report = (RdsDrillReport if "not_measured" in told else DrillReport).model_validate(told)
     measured = report.model_dump(include=set(Drill.model_fields) - set(about))
     return Drill(**about | measured | {"status": report.status})

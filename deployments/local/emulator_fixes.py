@@ -30,6 +30,7 @@ def apply_fixes() -> None:
         remember_performance_insights,
         give_replicas_their_own_place,
         forget_replicas_by_either_name,
+        release_promoted_replicas,
         skip_conditional_denials,
         take_copies_into_locked_buckets,
         keep_replication_rules,
@@ -86,6 +87,23 @@ def forget_replicas_by_either_name() -> None:
         self.replicas = [name for name in self.replicas if name not in names]
 
     DBInstance.remove_replica = remove_replica
+
+
+def release_promoted_replicas() -> None:
+    """Mend rds:PromoteReadReplica: moto's promoted replica still names its source, and its source lists it."""
+    promote = RDSBackend.promote_read_replica
+
+    @functools.wraps(promote)
+    def promote_and_release(self: RDSBackend, db_kwargs: dict[str, Any]) -> DBInstance:
+        replica = self.databases.get(db_kwargs["db_instance_identifier"])
+        source = replica.source_db_instance_identifier if replica and replica.is_replica else None
+        promoted = promote(self, db_kwargs)
+        if source:
+            self.find_db_from_id(source).remove_replica(promoted)
+            promoted.source_db_instance_identifier = None
+        return promoted
+
+    RDSBackend.promote_read_replica = promote_and_release
 
 
 def skip_conditional_denials() -> None:
