@@ -167,8 +167,14 @@ def expect_loss(observed: Recoverability) -> ExpectedLoss:
 def decide_fail_over(spec: EnvironmentSpec, observed: Recoverability, *, accepts_loss: bool) -> DrillPlan:
     """The steps of a real failover. It asks for no window, approval or hold, but for the loss to be accepted.
 
-    RefusedError where there is no standby, or where something may be lost and nobody accepted that.
+    RefusedError where there is no standby, or where something may be lost and nobody accepted that; and for a database
+    of RDS, whose old primary nobody could prove to be fenced.
     """
+    if observed.rds:
+        raise RefusedError(
+            f"{spec.name}: a database of RDS is not failed over by this version: its primary cannot be proved fenced.",
+            "The runbook of drills (docs/runbooks/drill.md, RDS) has the calls of a failover by hand.",
+        )
     standby = observed.find("standby")
     old = next((side.name for side in observed.sides if standby and side.name != standby.name), None)
     if standby is None or old is None:

@@ -8,9 +8,7 @@ from prefect import task
 from blocks.ledger.backups import BackupRow
 from blocks.rds import (
     create_snapshot,
-    delete_instance,
     delete_snapshot,
-    list_instances,
     list_snapshots,
     read_instance,
     read_snapshot,
@@ -32,6 +30,7 @@ from domain.rds import (
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
+from tasks.temporary_instance import delete_left, delete_own
 
 
 @task(**REPEATABLE)
@@ -105,7 +104,7 @@ def expire_snapshot(run: Run, backup_id: str) -> str:
 @task(**REPEATABLE)
 def restore_rds_snapshot(run: Run, backup_id: str) -> dict[str, Any]:
     """Restore a snapshot to a temporary, private instance of this run; what ended runs left is deleted first."""
-    delete_left_instances(run)
+    delete_left(run, run.spec.region, "restore-test")
     name, region = name_temporary(run.environment, "restore-test", run.run_id), run.spec.region
     if read_snapshot(run.account, region, name_snapshot(backup_id)) is None:
         return {"instance": None}
@@ -121,25 +120,7 @@ def restore_rds_snapshot(run: Run, backup_id: str) -> dict[str, Any]:
 @task(**REPEATABLE)
 def delete_restored(run: Run) -> None:
     """Delete the temporary instances of this run, by their tags. Gone is gone."""
-    _delete_instances(run, {run.run_id})
-
-
-def delete_left_instances(run: Run) -> None:
-    """Delete the temporary instances of runs that have ended: no sweeper of theirs has come to it."""
-    left = {one.tags.get("run", "") for one in _list_temporary(run)} - {run.run_id}
-    known = {run_id: ledger().read_run(run_id) for run_id in left if run_id}
-    _delete_instances(run, {run_id for run_id, row in known.items() if row and row.finished_at})
-
-
-def _list_temporary(run: Run) -> list[Instance]:
-    listed = list_instances(run.account, run.spec.region)
-    return [one for one in listed if is_ours(one.tags, run.environment, "restore-test")]
-
-
-def _delete_instances(run: Run, run_ids: set[str]) -> None:
-    for one in _list_temporary(run):
-        if one.tags.get("run") in run_ids:
-            delete_instance(run.account, run.spec.region, one.id)
+    delete_own(run, run.spec.region, "restore-test")
 
 
 @task(**REPEATABLE)

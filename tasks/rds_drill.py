@@ -6,10 +6,10 @@ from typing import Any
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from blocks.rds import create_replica, delete_instance, list_instances, promote_replica, read_instance
+from blocks.rds import create_replica, promote_replica, read_instance
 from blocks.route53 import delete_record, find_record, lead_record
 from domain.errors import PermanentError
-from domain.rds import Instance, is_ours, list_tags, name_temporary
+from domain.rds import Instance, list_tags, name_temporary
 from domain.rds_drill_report import RdsDrillReport, judge_rds_drill, list_unmeasured, render_rds_drill
 from domain.rds_recovery import RdsRecovery
 from domain.readiness import decide_readiness
@@ -19,6 +19,7 @@ from tasks.rds_recovery import observe_rds
 from tasks.readiness import observe_recovery
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
+from tasks.temporary_instance import delete_left, delete_own
 
 
 def _region(run: Run) -> str:
@@ -36,7 +37,11 @@ def _name_record(run: Run, zone: str) -> str:
 
 @task(**REPEATABLE)
 def create_drill_replica(run: Run, source: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
-    """Make a second read replica beside the environment's own. It is what is promoted, and nothing else is."""
+    """Make a second read replica beside the environment's own. It is what is promoted, and nothing else is.
+
+    What ended runs left is deleted first.
+    """
+    delete_left(run, _region(run), "drill")
     tags = list_tags(run.spec, "drill", run.run_id)
     models = Instance.model_validate(source), Instance.model_validate(like)
     made = create_replica(run.account, _region(run), _name_copy(run), *models, tags)
@@ -51,9 +56,7 @@ def create_drill_replica(run: Run, source: dict[str, Any], like: dict[str, Any])
 @task(**REPEATABLE)
 def delete_drill_replica(run: Run) -> None:
     """Delete what a drill of this run has made, by its tags. Gone is gone; the environment's own replica has none."""
-    for one in list_instances(run.account, _region(run)):
-        if is_ours(one.tags, run.environment, "drill") and one.tags.get("run") == run.run_id:
-            delete_instance(run.account, _region(run), one.id)
+    delete_own(run, _region(run), "drill")
 
 
 @task(**REPEATABLE)

@@ -1,4 +1,4 @@
-"""Drills of an RDS database through the real flows, on the emulator: a copy is promoted, and everything is as before."""
+"""Drills of an RDS database through the real flows, on the emulator: a copy is promoted, and all is as before."""
 
 import json
 from collections.abc import Iterator
@@ -71,8 +71,10 @@ def test_an_emulated_drill_is_incomplete(world: World, ready: str) -> None:
     assert "Not measured" in world.read_artifact(f"drill-{ready}")
 
 
-@pytest.mark.parametrize("moment", ["begin", "end"])
-@pytest.mark.parametrize("step", STEPS)
+FAILS = [(step, "end") for step in STEPS] + [("promote_drill_replica", "begin"), ("delete_drill_record", "begin")]
+
+
+@pytest.mark.parametrize(("step", "moment"), FAILS)
 def test_every_step_can_fail(world: World, ready: str, step: str, moment: str) -> None:
     """Whatever step fails, before or after its effect: records and instances are as before, and it is ready."""
     before = look(world)

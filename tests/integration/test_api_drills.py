@@ -10,6 +10,7 @@ from blocks.ledger import Ledger
 from domain.access import Role
 from domain.drill import find_approval
 from domain.drill_report import DrillReport, judge
+from domain.rds_drill_report import RdsDrillReport
 from domain.spec import EnvironmentSpec
 from domain.status import Operation, RunStatus
 from tests.api_face import ROOT, TRY, Face, open_face
@@ -75,6 +76,22 @@ def test_a_drill_that_was_refused_or_missed_something_did_not_pass(face: Face) -
         face.begin(run)
         face.ledger.finish_run(run["run_id"], status, None, None, report, error)
         assert face.get(f"/api/drills/{run['run_id']}")["status"] == told
+
+
+def test_an_incomplete_drill_names_what_it_did_not_measure(face: Face) -> None:
+    """One through AWS's API: no outage, no loss, and the reasons."""
+    face.make()
+    run = face.post("/api/environments/try/drills")
+    face.begin(run)
+    told = RdsDrillReport(
+        status="incomplete", old_primary="p", new_primary="d", promotion_seconds=312.0, record_seconds=None,
+        not_measured={"rto_seconds": "no client wrote"}, scope="data", approved_by=None, steps=(), to_mend=(),
+    )  # fmt: skip
+    face.ledger.finish_run(run["run_id"], RunStatus.SUCCEEDED, None, None, {"drill": told.model_dump(mode="json")})
+    found = face.get(f"/api/drills/{run['run_id']}")
+    assert (found["status"], found["mode"], found["promotion_seconds"]) == ("incomplete", "graceful", 312.0)
+    assert found["not_measured"] == {"rto_seconds": "no client wrote"}
+    assert {found[key] for key in ("rto_seconds", "rpo_rows", "objectives", "diverged_rows_after_failback")} == {None}
 
 
 def test_other_runs_are_no_drills(face: Face) -> None:

@@ -16,7 +16,7 @@ ZONE = "shop.example"
 
 
 def test_a_copy_of_a_replica_is_promoted_and_goes(account: AwsAccount) -> None:
-    """Made like the environment's replica, promoted once, deleted; that one still replicates, the primary is as it was."""
+    """Made like the environment's replica, promoted once, deleted; replica and primary are as they were."""
     make_database(account, "terrarium-shop")
     make_replica(account, "terrarium-shop-replica", "terrarium-shop", RECOVERY_REGION)
     source = read_instance(account, REGION, "terrarium-shop")

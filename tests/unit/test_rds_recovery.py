@@ -7,7 +7,7 @@ import pytest
 
 from blocks.environment_files import read_declared
 from domain.approval import Approval
-from domain.drill import DrillPlan, Mode, decide_drill, name_drill
+from domain.drill import DrillPlan, Mode, decide_drill, decide_fail_over, name_drill
 from domain.errors import RefusedError
 from domain.rds import Instance
 from domain.rds_drill_report import RdsDrillReport, judge_rds_drill, list_unmeasured, render_rds_drill
@@ -86,6 +86,12 @@ def test_no_fault_can_be_brought_on_rds() -> None:
     approval = APPROVAL.model_copy(update={"plan_id": ungraceful, "digest": ungraceful})
     with pytest.raises(RefusedError, match="no ungraceful drill"):
         decide(SOUND, mode="ungraceful", approval=approval)
+
+
+def test_a_real_failover_is_made_by_hand() -> None:
+    """Also where the loss is accepted: nobody can prove that the old primary takes no write."""
+    with pytest.raises(RefusedError, match="is not failed over by this version"):
+        decide_fail_over(PRODUCTION, Recoverability(rds=SOUND), accepts_loss=True)
 
 
 REFUSED = {
