@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from blocks.aws import AwsAccount
 from domain.errors import PermanentError
-from domain.rds import Instance, Snapshot, is_settled
+from domain.rds import BROKEN, Instance, Snapshot, is_settled
 
 POLL_SECONDS = 15.0
 #: A large snapshot, or an instance made of one, takes an hour or two.
@@ -123,7 +123,9 @@ def wait_until_settled(read: Callable[[], ThingT | None], what: str) -> ThingT:
 
 def _wait(read: Callable[[], ThingT | None], what: str, is_done: Callable[[ThingT], bool]) -> ThingT:
     deadline = time.monotonic() + WAIT_SECONDS
-    while (found := read()) is not None and not (is_settled(found.status) and is_done(found)):
+    while (found := read()) is not None and not (
+        found.status in BROKEN or (is_settled(found.status) and is_done(found))
+    ):
         if time.monotonic() > deadline:
             raise PermanentError(
                 f"RDS: {what} is still {found.status} after {WAIT_SECONDS / 3600:g} hours.",

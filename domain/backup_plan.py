@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from domain.backup_bucket import BUCKET, name_bucket_backup
 from domain.backup_snapshot import RDS_SNAPSHOT
 from domain.backup_upkeep import KnownBackup, Retention, decide_expired
 from domain.errors import RefusedError
@@ -42,19 +43,44 @@ def name_folder(environment: str, backup_id: str) -> str:
 
 def decide_take(spec: EnvironmentSpec, known: Sequence[KnownBackup], now: datetime) -> BackupPlan:
     """Take one, then let go those that the retention no longer keeps. RefusedError where nothing can be taken."""
-    _refuse_without_database(spec)
-    backup_id = name_backup(spec.name, now)
-    expired = decide_expired([*known, KnownBackup(id=backup_id, taken_at=now)], read_retention(spec))
-    take = "take_dump" if spec.data.has_pair else "take_rds_snapshot"
-    steps = [Step(name=take, arguments={"backup_id": backup_id}, no_undo=STAYS)]
-    if expired:
+    taken = _list_taken(spec, now)
+    if not taken:
+        raise RefusedError(
+            f"{spec.name} has nothing that could be backed up.",
+            "Backups are taken of a database (a pair, or RDS's), and of media with a replica in the recovery region. "
+            "`terrarium backup verify --file` verifies a dump that you took yourself.",
+        )
+    steps = [Step(name=take, arguments={"backup_id": backup_id}, no_undo=STAYS) for take, backup_id in taken.items()]
+    new = [
+        KnownBackup(id=one, kind=BUCKET if take == "list_media" else LOGICAL, taken_at=now)
+        for take, one in taken.items()
+    ]
+    if expired := _list_expired([*known, *new], read_retention(spec)):
         steps.append(Step(name="expire_backups", arguments={"backup_ids": expired}, no_undo=STAYS))
-    steps.append(Step(name="publish_backup", arguments={"backup_id": backup_id}, no_undo=TELLS))
+    steps += [Step(name="publish_backup", arguments={"backup_id": one}, no_undo=TELLS) for one in taken.values()]
     return BackupPlan(steps=tuple(steps))
 
 
+def _list_taken(spec: EnvironmentSpec, now: datetime) -> dict[str, str]:
+    """Each step that takes something, and the id of what it takes; the database comes first."""
+    backup_id = name_backup(spec.name, now)
+    taken = {}
+    if spec.data.database:
+        taken["take_dump" if spec.data.has_pair else "take_rds_snapshot"] = backup_id
+    if spec.data.media and spec.data.media.has_replica:
+        taken["list_media"] = name_bucket_backup(backup_id)
+    return taken
+
+
+def _list_expired(backups: Sequence[KnownBackup], retention: Retention) -> list[str]:
+    """Of the database's backups and of the listings of media, each by itself: one is not kept in place of the other."""
+    listings = [one for one in backups if one.kind == BUCKET]
+    others = [one for one in backups if one.kind != BUCKET]
+    return [*decide_expired(others, retention), *decide_expired(listings, retention)]
+
+
 def decide_verification(spec: EnvironmentSpec, known: Sequence[KnownBackup], wanted: str | None) -> BackupPlan:
-    """Restore one, the newest where none is named, and tell the verdict. RefusedError where there is none.
+    """Restore one, the newest of the database where none is named, and tell the verdict. RefusedError without one.
 
     `known` are the backups that are there, the newest first.
     """
@@ -67,8 +93,9 @@ def decide_verification(spec: EnvironmentSpec, known: Sequence[KnownBackup], wan
         raise RefusedError(
             f"{spec.name} has no backup that could be verified.", f"Take one: `terrarium backup take {spec.name}`."
         )
-    backup_id = wanted or known[0].id
-    restore = _restore_snapshot(backup_id) if kinds[backup_id] == RDS_SNAPSHOT else _restore_here(backup_id)
+    newest = next((one.id for one in known if one.kind != BUCKET), known[0].id)
+    backup_id = wanted or newest
+    restore = _RESTORES.get(kinds[backup_id], _restore_here)(backup_id)
     return BackupPlan(steps=(*restore, Step(name="publish_verdict", arguments={"backup_id": backup_id}, no_undo=TELLS)))
 
 
@@ -85,6 +112,14 @@ def _restore_snapshot(backup_id: str) -> tuple[Step, ...]:
         Step(name="ask_restored", arguments=about, no_undo="It only reads."),
         Step(name="delete_restored", no_undo="What it deletes was made for this run alone."),
     )
+
+
+def _ask_replica(backup_id: str) -> tuple[Step, ...]:
+    """Nothing is restored: the replica is there, and is looked at. What is fetched is the listing."""
+    return (Step(name="ask_replica", arguments={"backup_id": backup_id}, undo=Undo(name="delete_scratch")),)
+
+
+_RESTORES = {RDS_SNAPSHOT: _restore_snapshot, BUCKET: _ask_replica}
 
 
 def read_retention(spec: EnvironmentSpec) -> Retention:
@@ -109,12 +144,3 @@ def read_invariants(spec: EnvironmentSpec) -> dict[str, str]:
     """The rules of its business: queries that return what breaks them."""
     backups = spec.data.database.backups if spec.data.database else None
     return dict(backups.invariants) if backups else {}
-
-
-def _refuse_without_database(spec: EnvironmentSpec) -> None:
-    if spec.data.database is None:
-        raise RefusedError(
-            f"{spec.name} has no database that could be backed up.",
-            "Backups are taken of a database: a pair (database.provider: postgres) or RDS's. "
-            "`terrarium backup verify --file` verifies a dump that you took yourself.",
-        )

@@ -21,15 +21,18 @@ def render_backup(backup_id: str, location: str, size_bytes: int, manifest: Mani
         "",
         f"- in `{location}`, {size_bytes / 1e6:.1f} MB" + (f", sha256 `{manifest.sha256}`" if manifest.sha256 else ""),
         f"- taken at {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC" if manifest.taken_at else "- taken",
-        f"- of PostgreSQL {manifest.server_version}"
-        + (f", from WAL position {manifest.wal_position}" if manifest.wal_position else ""),
+        *([f"- of PostgreSQL {manifest.server_version}"] if manifest.server_version else []),
+        *([f"- from WAL position {manifest.wal_position}"] if manifest.wal_position else []),
         f"- {len(manifest.sentinels)} sentinels",
         "",
         "It is not proved yet: a restore test does that.",
         "",
         "| table | rows | row hash |",
         "|---|---:|---|",
-        *(f"| {name} | {content.rows} | `{content.hash}` |" for name, content in sorted(manifest.tables.items())),
+        *(
+            f"| {name} | {content.rows} | {f'`{content.hash}`' if content.hash else ''} |"
+            for name, content in sorted(manifest.tables.items())
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Container
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from blocks.ledger.backups import BackupRow
 from blocks.postgres.snapshot import take_snapshot
 from blocks.scratch.verification import Wanted, verify_dump
 from domain.backup import BackupVerdict, Manifest, VerdictStatus
+from domain.backup_bucket import BUCKET
 from domain.backup_plan import LOGICAL, name_folder, read_invariants, read_suites
 from domain.backup_report import render_backup, render_verdict
 from domain.backup_upkeep import Alarm, KnownBackup, PastRestore, compute_trend, list_alarms
@@ -130,13 +132,15 @@ def delete_scratch(run: Run) -> None:
 @task(**REPEATABLE)
 def publish_verdict(run: Run, backup_id: str) -> dict[str, Any]:
     """Tell the verdict and its alarms, as an artifact. PermanentError where the backup is not proved."""
-    found = ledger().list_verdicts(run.environment)
+    is_listing = _is_listing(_read_backup(backup_id).kind)
+    about = {row.id for row in ledger().list_backups(run.environment) if _is_listing(row.kind) == is_listing}
+    found = [row for row in ledger().list_verdicts(run.environment) if row.backup_id in about]
     newest = next(row for row in found if row.backup_id == backup_id)
     verdict = BackupVerdict.model_validate(
         {name: getattr(newest, name) for name in ("status", "questions", "restore_seconds", "recovery_point_at")}
     )
     restores = [PastRestore(at=row.at, status=row.status, restore_seconds=row.restore_seconds) for row in found]
-    alarms = _list_alarms(run, restores)
+    alarms = _list_alarms(run, restores, about)
     for alarm in alarms:
         get_run_logger().warning("%s %s", alarm.summary, alarm.resolution)
     text = render_verdict(backup_id, verdict, compute_trend(restores), alarms)
@@ -157,8 +161,14 @@ def refuse_unproved(run: Run) -> None:
         )
 
 
-def _list_alarms(run: Run, restores: list[PastRestore]) -> list[Alarm]:
-    proved = [one.taken_at for one in list_known(run) if one.status == VerdictStatus.PASSED]
+def _is_listing(kind: str) -> bool:
+    """A bucket's replica that is proved says nothing of the database, and the other way round."""
+    return kind == BUCKET
+
+
+def _list_alarms(run: Run, restores: list[PastRestore], about: Container[str]) -> list[Alarm]:
+    known = [one for one in list_known(run) if one.id in about]
+    proved = [one.taken_at for one in known if one.status == VerdictStatus.PASSED]
     recovery = run.spec.recovery
     max_age, rto = timedelta(hours=recovery.backup_max_age_hours), timedelta(minutes=recovery.rto_minutes)
     return list_alarms(run.environment, restores, max(proved, default=None), read_clock(), max_age, rto)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from prefect import task
 from prefect.deployments import run_deployment
 
+from domain.backup_bucket import BUCKET
 from domain.backup_schedule import DueBackup, Scheduled
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
@@ -29,7 +30,9 @@ def _list_scheduled() -> Iterator[Scheduled]:
         backups = spec.data.database.backups if spec.data.database else None
         if backups is None or backups.schedule is None:
             continue
-        newest = next((one for one in ledger().list_backups(row.name) if one.lost_at is None), None)
+        newest = next(
+            (one for one in ledger().list_backups(row.name) if one.lost_at is None and one.kind != BUCKET), None
+        )
         asked = {one.backup_id for one in ledger().list_verdicts(row.name)}
         yield Scheduled(
             environment=row.name,

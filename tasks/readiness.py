@@ -15,6 +15,7 @@ from blocks.ledger.rows import RunRow
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.replication import read_state, wait_for_replay
 from blocks.postgres.session import connect
+from domain.backup_bucket import BUCKET
 from domain.drill_report import render_readiness
 from domain.errors import PermanentError, TerrariumError
 from domain.pair import Node, PairState, other
@@ -123,7 +124,8 @@ def _read_history(environment: str) -> dict[str, Any]:
     known = ledger().read_environment(environment)
     drills = [one for one in ledger().list_runs(environment, RUNS_LOOKED_THROUGH) if _is_ended_drill(one)]
     told: dict[str, Any] = {"ready_since": known.ready_at if known else None}
-    if verdicts := ledger().list_verdicts(environment):
+    listings = {row.id for row in ledger().list_backups(environment) if row.kind == BUCKET}
+    if verdicts := [row for row in ledger().list_verdicts(environment) if row.backup_id not in listings]:
         told |= {"last_verdict": verdicts[0].status, "last_verdict_at": verdicts[0].at}
     if not drills:
         return told

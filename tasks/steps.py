@@ -13,6 +13,7 @@ from tasks import (
     approval,
     aws,
     backup,
+    backup_bucket,
     backup_snapshot,
     drill,
     drill_report,
@@ -73,6 +74,8 @@ STEPS: dict[str, Effect] = {
     "take_rds_snapshot": backup_snapshot.take_rds_snapshot,
     "restore_rds_snapshot": backup_snapshot.restore_rds_snapshot,
     "ask_restored": backup_snapshot.ask_restored,
+    "list_media": backup_bucket.list_media,
+    "ask_replica": backup_bucket.ask_replica,
     "delete_restored": backup_snapshot.delete_restored,
     "publish_verdict": backup.publish_verdict,
 }

@@ -15,7 +15,8 @@ def take_backup(environment: str, as_json: bool, waiting: Waiting) -> int:
     """Start the run, follow it, and show the backup that it took."""
     api = connect()
     run = wait_for_run(api, api.post(f"/api/environments/{environment}/backups"), waiting)
-    taken = next((one for one in _read(api, environment) if one["run_id"] == run["run_id"]), None)
+    all_taken = [one for one in _read(api, environment) if one["run_id"] == run["run_id"]]
+    taken = min(all_taken, key=lambda one: one["kind"] == "bucket", default=None)
     if run["status"] != "succeeded" or taken is None:
         return print_end(run, waiting, as_json)
     if as_json:

@@ -5,15 +5,18 @@ from typing import Any
 
 import pytest
 
+from blocks.aws_objects import empty_bucket
 from blocks.ledger import RunRow
 from blocks.ledger.backups import VerdictRow
 from blocks.rds import create_snapshot, delete_instance, list_instances, list_snapshots, read_snapshot
+from domain.backup_bucket import BUCKET, NOT_REPLICATED, name_media
 from domain.backup_snapshot import EMULATED, RDS_SNAPSHOT
 from domain.rds import is_ours, name_instance, name_snapshot
 from tests.flow_steps import every_step_can_fail
 from tests.flow_world import World
 from tests.flows.test_pair import PLACE
 from tests.integration.conftest import REGION
+from tests.integration.test_bucket_replica import make_bucket
 from tests.polling import wait_for
 from tests.rds_database import make_database
 
@@ -113,6 +116,32 @@ def test_a_killed_run_leaves_no_instance(world: World, ready: str) -> None:
     assert run.status == "crashed"
     assert temporary(world, ready) == []
     assert world.status(ready) == "ready"
+
+
+def test_media_are_listed_and_their_replica_is_looked_at(world: World, name: str) -> None:
+    """The listing is in the vault; the emulator does not replicate, so the verdict says that, and is never passed."""
+    world.make(name, **PLACE, data={"media": {"has_replica": True}})
+    assert "there is no bucket" in world.run("backup", name).error
+    s3 = world.account.client("s3")
+    bucket, replica = (name_media(name, world.account.account_id, region) for region in (REGION, "eu-west-1"))
+    make_bucket(world.account, bucket, REGION)
+    make_bucket(world.account, replica, "eu-west-1")
+    s3.put_object(Bucket=bucket, Key="a.jpg", Body=b"1")
+    run = world.run("backup", name)
+    assert (run.status, run.error) == ("succeeded", "")
+    (listing,) = world.ledger.list_backups(name)
+    assert (listing.kind, listing.size_bytes, listing.manifest["tables"]) == (BUCKET, 1, {"objects": {"rows": 1}})
+    checked = world.run("verify", name)
+    found = verdict_of(world, checked)
+    assert (checked.status, found.status) == ("failed", "failed")
+    assert found.questions["engine"]["faults"] == ["no rule copies the bucket to the recovery region"]
+    assert found.questions["data"]["unasked"] == NOT_REPLICATED
+    assert found.questions["file"]["passed"]
+    assert world.is_clean(checked.run_id)
+    for bucket_name, region in ((bucket, REGION), (replica, "eu-west-1")):
+        empty_bucket(world.account, bucket_name, region)
+        world.account.client("s3", region).delete_bucket(Bucket=bucket_name)
+    world.run("teardown", name)
 
 
 def test_an_account_without_the_instance_is_refused(world: World, name: str) -> None:

@@ -48,7 +48,7 @@ def test_a_backup_is_taken_and_old_ones_are_let_go() -> None:
 
 def test_what_cannot_be_backed_up_is_refused() -> None:
     """With the reason, and what can be done instead."""
-    with pytest.raises(RefusedError, match="has no database that could be backed up"):
+    with pytest.raises(RefusedError, match="has nothing that could be backed up"):
         decide_take(NONE, [], NOON)
 
 
