@@ -145,7 +145,7 @@ def database(network: None, folder: Path, variables: dict[str, str]) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def world(
+def shipped(
     image: Buildah, database: PostgresServer, variables: dict[str, str], folder: Path, page: Page
 ) -> Iterator[World]:
     """Every service but PostgreSQL, started in the order of the file, each when those before it are what it needs."""

@@ -54,29 +54,29 @@ def test_the_image_carries_no_state_and_no_path_of_this_machine(image: Buildah, 
 
 
 @pytest.mark.parametrize("name", ["prefect", "worker", "console"])
-def test_a_service_has_no_rights(world: World, name: str, page: Page) -> None:
+def test_a_service_has_no_rights(shipped: World, name: str, page: Page) -> None:
     """Not root, no capability, no way to get one, and nowhere to write but its own folders."""
-    status = world.containers.read_process(name)
+    status = shipped.containers.read_process(name)
     assert (status["Uid"].split(), status["CapEff"], status["NoNewPrivs"]) == ([str(UID)] * 4, "0" * 16, "1")
     for place in ("/opt/terrarium/x", "/usr/local/bin/x", "/etc/x"):
-        refused = world.containers.run(name, "touch", place)
+        refused = shipped.containers.run(name, "touch", place)
         assert "Read-only file system" in refused.stderr
     page.add(f"{name}: rights", f"uid {UID}, capabilities {status['CapEff']}, root file system read-only")
 
 
-def test_terraform_and_its_provider_are_there(world: World, page: Page) -> None:
+def test_terraform_and_its_provider_are_there(shipped: World, page: Page) -> None:
     """Found in the image by the code that runs use."""
     asked = (
         "from blocks.terraform_binary import *; p = find_terraform(None, 'none'); "
         "print(p, *read_version(p), find_provider_mirror(None))"
     )
-    told = world.containers.run("worker", "python", "-c", asked).stdout.split()
+    told = shipped.containers.run("worker", "python", "-c", asked).stdout.split()
     assert told[:2] == ["/usr/local/bin/terraform", "1"]
     assert told[4] == "/usr/local/share/terraform/plugins"
     page.add("Terraform and the AWS provider in the image", f"{'.'.join(told[1:4])}, {told[4]}")
 
 
-def test_the_console_asks_for_the_token(world: World, page: Page) -> None:
+def test_the_console_asks_for_the_token(shipped: World, page: Page) -> None:
     """Prefect's API asks for its password, and the console for its token."""
     codes = []
     for url in ("http://127.0.0.1:4200/api/flows/filter", "http://127.0.0.1:8700/api/environments"):
@@ -87,7 +87,7 @@ def test_the_console_asks_for_the_token(world: World, page: Page) -> None:
     page.add("Prefect's API and the console without a password or token", "401 and 401")
 
 
-def test_prefects_pages_call_nobody_else(world: World, page: Page) -> None:
+def test_prefects_pages_call_nobody_else(shipped: World, page: Page) -> None:
     """Both UIs come with a policy that keeps the browser from other sites."""
     for path in ("/", "/v2/"):
         shown = subprocess.run(
@@ -98,14 +98,14 @@ def test_prefects_pages_call_nobody_else(world: World, page: Page) -> None:
 
 
 @pytest.mark.parametrize("cloud", ["terraform_data", "aws"])
-def test_the_worker_runs_flows(world: World, account: None, cloud: str, page: Page) -> None:
+def test_the_worker_runs_flows(shipped: World, account: None, cloud: str, page: Page) -> None:
     """An environment is made and removed, by flows in the image's worker, asked for by the command line outside."""
     name = f"image-{cloud.partition('_')[0]}"
-    file = world.write(name, cloud)
+    file = shipped.write(name, cloud)
     for what, arguments in (("apply", (file,)), ("destroy", (name,))):
         began = time.monotonic()
-        done = world.terrarium("env", what, *arguments, "--yes")
-        assert done.returncode == 0, done.stdout + done.stderr + world.containers.read_log("worker")[-5000:]
+        done = shipped.terrarium("env", what, *arguments, "--yes")
+        assert done.returncode == 0, done.stdout + done.stderr + shipped.containers.read_log("worker")[-5000:]
         run = json.loads(done.stdout)
         assert run["status"] == "succeeded"
         shown = f"{run['changes']} in {time.monotonic() - began:.0f} s"
@@ -113,19 +113,19 @@ def test_the_worker_runs_flows(world: World, account: None, cloud: str, page: Pa
 
 
 @pytest.fixture(scope="module")
-def account(world: World) -> None:
+def account(shipped: World) -> None:
     """The account `nonproduction` on the emulator, with what its bootstrap would make."""
-    environment = os.environ | world.services["register"].environment
+    environment = os.environ | shipped.services["register"].environment
     environment |= {"PREFECT_API_URL": "http://127.0.0.1:4200/api", "TERRARIUM_EMULATOR_PORT": "5566"}
-    environment |= {"PREFECT_HOME": str(world.folder / "prefect-home")}
+    environment |= {"PREFECT_HOME": str(shipped.folder / "prefect-home")}
     command = [sys.executable, "-m", "tests.e2e.create_account"]
     done = subprocess.run(command, env=environment, cwd=CHECKOUT, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_second_registration_changes_nothing(world: World, page: Page) -> None:
+def test_a_second_registration_changes_nothing(shipped: World, page: Page) -> None:
     """`docker compose up` again: both one-off services end with 0 and say so."""
-    told = world.containers.run("worker", "python", "-m", "deployments", "register").stdout.strip()
+    told = shipped.containers.run("worker", "python", "-m", "deployments", "register").stdout.strip()
     assert told == "Deployments registered: all were there."
     page.add("registering again", told)
 
@@ -164,27 +164,27 @@ def test_a_misspelt_manifest_does_not_pass(kubernetes: KubernetesServer, page: P
 
 
 def test_the_kubernetes_worker_makes_a_job(
-    world: World, kubernetes: KubernetesServer, account: None, page: Page
+    shipped: World, kubernetes: KubernetesServer, account: None, page: Page
 ) -> None:
     """From the image, with the rights of the manifests' Role alone: the run becomes a job as the template says."""
     assert kubernetes.kubectl("apply", "--kustomize", str(MANIFESTS)).returncode == 0
     token = kubernetes.kubectl("create", "token", "worker", "--namespace", "terrarium").stdout.strip()
-    config = world.folder / "worker.kubeconfig"
+    config = shipped.folder / "worker.kubeconfig"
     kubernetes.write_kubeconfig(config, token)
     config.chmod(0o644)
-    change_pool(world, page)
-    start_kubernetes_worker(world, config)
-    begun = world.terrarium("env", "apply", world.write("image-job", "terraform_data"), "--yes", "--no-wait")
+    change_pool(shipped, page)
+    start_kubernetes_worker(shipped, config)
+    begun = shipped.terrarium("env", "apply", shipped.write("image-job", "terraform_data"), "--yes", "--no-wait")
     assert begun.returncode == 0, begun.stderr
     run_id = json.loads(begun.stdout)["run_id"]
     (job,) = wait_for("the run has its job", lambda: read_jobs(kubernetes, run_id), 120)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE
     assert job["spec"]["backoffLimit"] == 0
-    assert "orbidden" not in world.containers.read_log("kubernetes-worker")
+    assert "orbidden" not in shipped.containers.read_log("kubernetes-worker")
     secret = next(it for it in container["env"] if it["name"] == "PREFECT_API_AUTH_STRING")
     assert secret["valueFrom"]["secretKeyRef"]["name"] == "terrarium-client"
-    drawn = [value for name, value in world.variables.items() if not name.startswith("TERRARIUM_")]
+    drawn = [value for name, value in shipped.variables.items() if not name.startswith("TERRARIUM_")]
     assert [value for value in drawn if value in json.dumps(job)] == []
     page.add("a run in the pool of type kubernetes", f"job of `{container['image']}`, no password in it")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": "terrarium"}}
@@ -194,36 +194,36 @@ def test_the_kubernetes_worker_makes_a_job(
     page.add("the pod of that job at Pod Security's level restricted", "accepted")
 
 
-def change_pool(world: World, page: Page) -> None:
+def change_pool(shipped: World, page: Page) -> None:
     """The pool is of type process; the answer says so, and its way out works."""
-    world.containers.stop("worker", grace_seconds=60)
+    shipped.containers.stop("worker", grace_seconds=60)
     again = ("register", "--pool", "kubernetes", "--image", IMAGE)
-    refused = world.containers.run("console", "python", "-m", "deployments", *again)
+    refused = shipped.containers.run("console", "python", "-m", "deployments", *again)
     assert refused.returncode == 1
     assert "is of type process" in refused.stderr
-    deleted = world.containers.run("console", "prefect", "--no-prompt", "work-pool", "delete", "terrarium")
+    deleted = shipped.containers.run("console", "prefect", "--no-prompt", "work-pool", "delete", "terrarium")
     assert deleted.returncode == 0, deleted.stdout + deleted.stderr
-    done = world.containers.run("console", "python", "-m", "deployments", *again)
+    done = shipped.containers.run("console", "python", "-m", "deployments", *again)
     assert done.returncode == 0, done.stderr
     page.add("a pool of another type", refused.stderr.splitlines()[0])
 
 
-def start_kubernetes_worker(world: World, config: Path) -> None:
+def start_kubernetes_worker(shipped: World, config: Path) -> None:
     """The worker of deployments/kubernetes/worker.yaml, in place of compose's."""
     from tests.unit.test_shipping import PODS
 
     (container,) = PODS["worker"]["spec"]["containers"]
     named = {it["name"]: it.get("value", "terrarium") for it in container["env"]}
-    environment = {**world.services["worker"].environment, **named, "KUBECONFIG": "/etc/kubeconfig"}
+    environment = {**shipped.services["worker"].environment, **named, "KUBECONFIG": "/etc/kubeconfig"}
     service = Service(
         "kubernetes-worker",
         tuple(container["args"]),
         environment,
         {},
         (),
-        world.services["console"].body | {"secrets": [], "volumes": []},
+        shipped.services["console"].body | {"secrets": [], "volumes": []},
     )
-    world.containers.start(service, {}, bind(config, "/etc/kubeconfig", "ro"))
+    shipped.containers.start(service, {}, bind(config, "/etc/kubeconfig", "ro"))
 
 
 def read_jobs(kubernetes: KubernetesServer, run_id: str) -> list[dict[str, object]]:
