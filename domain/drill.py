@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.approval import Approval
 from domain.errors import RefusedError
+from domain.finding import Finding
 from domain.rds_recovery import list_drill_steps
-from domain.readiness import Finding, Recoverability
+from domain.readiness import Recoverability
 from domain.spec import EnvironmentSpec
 from domain.status import Operation
 from domain.step import Step, Undo

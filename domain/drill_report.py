@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.readiness import Finding
+from domain.finding import Finding
 from domain.spec_parts import Recovery
 
 BAR_WIDTH = 40

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.finding import Finding as Finding
+from domain.finding import Finding
 from domain.rds_recovery import RdsRecovery, check_rds
 from domain.spec import EnvironmentSpec
 from domain.window import find_last, find_next, is_any_open
@@ -57,7 +57,7 @@ class Recoverability(BaseModel):
     last_verdict: str | None = None
     last_verdict_at: datetime | None = None
     last_drill_at: datetime | None = None
-    last_drill_passed: bool | None = None
+    has_last_drill_failed: bool = False
     ready_since: datetime | None = None
 
     def find(self, role: str) -> Side | None:
@@ -202,7 +202,7 @@ def _check_backup(spec: EnvironmentSpec, observed: Recoverability, now: datetime
 
 
 def _check_rehearsal(spec: EnvironmentSpec, observed: Recoverability, now: datetime) -> Iterator[Finding]:
-    if observed.last_drill_passed is False:
+    if observed.has_last_drill_failed:
         yield Finding(
             summary="the last drill failed",
             detail=f"It ended at {observed.last_drill_at:%Y-%m-%d %H:%M} UTC."

@@ -18,8 +18,9 @@ from blocks.postgres.session import connect
 from domain.backup_bucket import BUCKET
 from domain.drill_report import render_readiness
 from domain.errors import PermanentError, TerrariumError
+from domain.finding import Finding
 from domain.pair import Node, PairState, other
-from domain.readiness import STALE_SECONDS, Finding, Recoverability, Side, decide_readiness
+from domain.readiness import STALE_SECONDS, Recoverability, Side, decide_readiness
 from domain.spec import EnvironmentSpec
 from domain.status import EnvironmentStatus, Operation
 from tasks.known_pair import find_own_pair
@@ -130,10 +131,8 @@ def _read_history(environment: str) -> dict[str, Any]:
     if not drills:
         return told
     report = (drills[0].report or {}).get("drill") or {}
-    return told | {
-        "last_drill_at": drills[0].finished_at,
-        "last_drill_passed": report.get("status", "failed") != "failed",
-    }
+    has_failed = report.get("status", "failed") == "failed"  # no report is a failure, an incomplete one is none
+    return told | {"last_drill_at": drills[0].finished_at, "has_last_drill_failed": has_failed}
 
 
 def _is_ended_drill(run: RunRow) -> bool:

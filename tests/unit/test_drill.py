@@ -38,7 +38,6 @@ PAIR = Recoverability(
     last_verdict="passed",
     last_verdict_at=NOW - timedelta(hours=1),
     last_drill_at=NOW - timedelta(hours=1),
-    last_drill_passed=True,
 )
 SWAPPED = PAIR.model_copy(
     update={

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.readiness import Finding, Recoverability, Side, decide_readiness
+from domain.finding import Finding
+from domain.readiness import Recoverability, Side, decide_readiness
 from tests.unit.test_drill import NOW, PAIR, make_spec
 
 RECOVERY = {"rto": "8h", "rpo": "1d", "backup_max_age": "2d"}
@@ -38,7 +39,7 @@ def test_without_a_pair_there_is_one_finding() -> None:
         ({"last_verdict": None}, "no proved backup", False),
         ({"last_verdict": "failed"}, "no proved backup", False),
         ({"last_verdict_at": NOW - timedelta(days=3)}, "no proved backup", False),
-        ({"last_drill_passed": False}, "last drill failed", False),
+        ({"has_last_drill_failed": True}, "last drill failed", False),
     ],
 )
 def test_each_thing_that_is_wrong_is_found(change: dict[str, Any], told: str, is_blocking: bool) -> None:
@@ -83,7 +84,7 @@ def test_a_schedule_outside_the_windows_is_found() -> None:
 
 def test_a_drill_is_overdue_after_an_hour() -> None:
     """It was due on Wednesday at 3:00 UTC; one that ended since, or an environment that is younger, is in time."""
-    never = PAIR.model_copy(update={"last_drill_at": None, "last_drill_passed": None})
+    never = PAIR.model_copy(update={"last_drill_at": None})
     (found,) = look(never, recovery=EVERY_WEDNESDAY)
     assert (found.summary, found.is_blocking) == ("the drill is overdue", False)
     for since in ("last_drill_at", "ready_since"):
