@@ -8,8 +8,9 @@ import secrets
 from pathlib import Path
 
 from hvac import Client
-from hvac.exceptions import InvalidPath, VaultError
+from hvac.exceptions import InvalidPath, InvalidRequest, VaultError
 from pydantic import SecretStr
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from blocks.private_files import write_private
 from blocks.secrets import Vault
@@ -23,6 +24,8 @@ ROLE = "terrarium"
 EXAMPLES = tuple(f"travelblog/{name}/payment-key" for name in ("dev", "staging", "production"))
 POLICY = f'path "{MOUNT}/metadata/*" {{ capabilities = ["read", "list"] }}\n'
 TOKEN_MINUTES = 20
+#: How long a new engine may answer "Upgrading from non-versioned to versioned data": long on a loaded machine.
+ENGINE_SECONDS = 60
 
 
 def prepare_vault(settings: Settings) -> None:
@@ -31,7 +34,7 @@ def prepare_vault(settings: Settings) -> None:
         _register(_fill(settings, Layout(settings.state_dir)))
     except VaultError as error:
         raise PermanentError(
-            f"The local Vault refused what `make up` asked of it: {type(error).__name__}.",
+            f"The local Vault refused what `make up` asked of it: {type(error).__name__}: {error}.",
             f"See {Layout(settings.state_dir).logs / 'vault.log'}; docs/troubleshooting.md says how to make a new one.",
         ) from error
 
@@ -95,6 +98,16 @@ def _prepare_role(client: Client, settings: Settings, layout: Layout) -> Vault:
     )
 
 
+def _is_engine_not_ready(error: BaseException) -> bool:
+    return isinstance(error, InvalidRequest) and "Upgrading from non-versioned to versioned data" in str(error)
+
+
+@retry(
+    retry=retry_if_exception(_is_engine_not_ready),
+    stop=stop_after_delay(ENGINE_SECONDS),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
 def _draw_examples(client: Client) -> None:
     """Written only where nothing was ever: check-and-set of version 0."""
     kv = client.secrets.kv.v2
