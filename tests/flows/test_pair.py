@@ -151,17 +151,35 @@ def test_a_pair_with_data_is_not_lost_by_a_change_of_the_file(world: World, name
     assert has_nothing(world, name)
 
 
+def drive_recovery(world: World, name: str) -> None:
+    """Its backups, drills and a failover, each of them to its end, and one of each that fails."""
+    for word, step in (("backup", "take_dump"), ("verify", "restore_and_ask"), ("drill", "switch_name")):
+        with world.faults.order(name, step, "end"):
+            assert run_recovery(world, word, name).status == "failed"
+        ended = run_recovery(world, word, name)
+        assert (ended.status, ended.error) == ("succeeded", "")
+    ended = run_recovery(world, "failover", name)
+    assert (ended.status, ended.error) == ("succeeded", "")
+
+
+def run_recovery(world: World, word: str, name: str) -> RunRow:
+    """A run of one of these flows with what it asks for, to its end."""
+    asked = {"drill": {"mode": "ungraceful"}, "failover": {"reason": "a test"}}.get(word, {})
+    return world._read_ended(world.process.ask("run", word, {"environment": name, **asked}, None))
+
+
 def test_the_passwords_of_a_pair_are_in_its_private_files_alone(world: World, name: str) -> None:
-    """After a plan, a provision, a failure and a repeat: in no row, log, artifact, answer, process or other file."""
+    """After every flow about a pair, well and badly ended: in no row, log, artifact, answer, process or other file."""
     version = world.add_spec(name, **SPEC)
     world.plan(name, version)
     with world.faults.order(name, "verify_pair", "end"):
         assert world.run("provision", name, version).status == "failed"
     assert world.run("provision", name, version).status == "succeeded"
+    drive_recovery(world, name)
     pair = find_pair(world, name)
     passwords = {role: pair.password(role) for role in ROLES}
     key = (pair.folder / "server.key").read_text().splitlines()[1]
-    hits = Places(world.stack, world.account, (name,)).find(passwords | {"key": key})
+    hits = Places(world.stack, world.account, (name,), untold=frozenset()).find(passwords | {"key": key})
     private = {str(pair.folder / "passwords.json"), str(pair.passfile)}
     private |= {str(pair.server(node).folder / "pgpass") for node in NODES}
     keys = {str(pair.folder / "server.key"), *(str(pair.server(node).data / "server.key") for node in NODES)}
