@@ -22,12 +22,12 @@ hostssl replication replicator,backup samehost scram-sha-256
 hostssl all postgres,app,backup,probe,replicator samehost scram-sha-256
 """
 
-#: $1 the segment's path, $2 its name. It answers 0 only when the uploader has said that the segment is in the vault;
-#: until the pair is ready there is no backup that a segment could be for, and nothing is kept.
+#: $1 the segment's path, $2 its name, $3 the server's. It answers 0 only when the uploader has said that the segment is
+#: in the vault; until the pair is ready there is no backup that a segment could be for, and nothing is kept.
 ARCHIVE_SCRIPT = """\
 #!/bin/sh
-spool={spool}
-[ -e "$spool/not-yet" ] && exit 0
+[ -e {spool}/not-yet ] && exit 0
+spool={spool}/$3
 if [ ! -e "$spool/$2.done" ]; then
   rm -f "$spool/$2.refused"
   cp "$1" "$spool/$2.new" && mv "$spool/$2.new" "$spool/$2" || exit 1
@@ -66,8 +66,8 @@ def write_config(pair: Pair) -> str:
         "wal_receiver_status_interval": "1s",
         # It counts only while synchronous_standby_names names the standby; without it, `on`.
         "synchronous_commit": "remote_apply",
-        "archive_mode": "on",
-        "archive_command": f"/bin/sh {shlex.quote(str(pair.folder / 'archive.sh'))} %p %f",
+        # The standby archives what it receives too: a primary that is lost may not have come to its last segments.
+        "archive_mode": "always",
         "archive_timeout": f"{ARCHIVE_TIMEOUT_SECONDS}s",
         "log_min_messages": "warning",
         "log_line_prefix": "%m [%p] ",
@@ -90,6 +90,7 @@ def node_command(pair: Pair, node: Node) -> tuple[str, ...]:
         "port": pair.record.ports.of(node),
         "unix_socket_directories": "",
         "cluster_name": pair.name(node),
+        "archive_command": f"/bin/sh {shlex.quote(str(pair.folder / 'archive.sh'))} %p %f {node}",
         "primary_conninfo": standby_conninfo(pair, node),
         "primary_slot_name": slot_name(node),
     }

@@ -62,7 +62,7 @@ class Pair:
 
     @property
     def spool(self) -> Path:
-        """Where a server leaves a WAL segment that is to be archived."""
+        """Where each server, in a folder of its own, leaves a WAL segment that is to be archived."""
         return self.folder / "spool"
 
     @property
@@ -151,7 +151,8 @@ def create_files(stack: Stack, record: PairRecord, programs: Path, now: datetime
     """The pair's folder with its passwords and its certificate, each made where it is not there yet."""
     account = choose_account()
     folder = pair_folder(stack, record.environment)
-    for path in (folder.parent, folder, folder / "spool", *(folder / node for node in NODES)):
+    spool = folder / "spool"
+    for path in (folder.parent, folder, spool, *(parent / node for parent in (spool, folder) for node in NODES)):
         make_folder(path, account)
     pair = write_record(Pair(stack, record, folder, programs, account), record)
     if not _passwords_file(folder).exists():

@@ -27,9 +27,13 @@ NOT_YET = "not-yet"
 def upload_all(file: Path, clients: dict[str, Any]) -> bool:
     """Everything that waits in the spool; whether all of it went well."""
     place = ArchivePlace.model_validate_json(file.read_text())
-    waiting = sorted(path for path in place.spool.iterdir() if path.suffix not in ANSWERS and path.name != NOT_YET)
+    waiting = sorted(path for path in place.spool.rglob("*") if path.is_file() and _is_segment(path))
     answers = [_upload(place, path, clients) for path in waiting]
     return all(answers)
+
+
+def _is_segment(path: Path) -> bool:
+    return path.suffix not in ANSWERS and path.name != NOT_YET
 
 
 def _upload(place: ArchivePlace, path: Path, clients: dict[str, Any]) -> bool:

@@ -64,7 +64,7 @@ def test_each_segment_is_in_the_vault_as_it_was_written(archived: Pair, account:
     head = account.client("s3").head_object(Bucket=account.vault_bucket, Key=segment_key(prefix, name))
     assert head["ContentLength"] < SEGMENT_BYTES / 10
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", account.kms_key_id)
-    wait_for("the spool is empty", lambda: list(archived.spool.iterdir()) == [])
+    wait_for("the spool is empty", lambda: [path for path in archived.spool.rglob("*") if path.is_file()] == [])
     assert is_archive_current(archived, account)
     assert not is_archive_current(archived, account.model_copy(update={"kms_key_id": "another"}))
 
@@ -75,7 +75,7 @@ def test_while_the_uploader_is_away_nothing_is_lost(archived: Pair, account: Aws
     wait_for_segment(archived, account, first)
     stop_server(archived.stack, archived.name("archive"))
     names = [write(archived), write(archived)]
-    wait_for("one waits in the spool", lambda: (archived.spool / names[0]).exists())
+    wait_for("one waits in the spool", lambda: (archived.spool / "a" / names[0]).exists())
     assert not set(names) & set(list_archive(archived, account))
     start_server(archived.stack, archived.name("archive"))
     for name in names:
@@ -100,6 +100,25 @@ def test_a_new_primary_goes_on_with_the_same_archive(archived: Pair, account: Aw
     return_node(archived, old)
     wait_for_replay(archived, new, 60)
     wait_for_segment(archived, account, write(archived))
+
+
+def test_what_a_lost_primary_had_not_archived_is_brought_by_the_new_one(archived: Pair, account: AwsAccount) -> None:
+    """The archive has no gap: from a backup before the failover one comes to a moment after it."""
+    wait_for_segment(archived, account, write(archived))
+    stop_server(archived.stack, archived.name("archive"))
+    names = [write(archived), write(archived), write(archived)]
+    old = read_primary(archived)
+    wait_for_replay(archived, old, 60)
+    fence_node(archived, old, "a test")
+    for path in (archived.spool / old).iterdir():
+        path.unlink()  # with the server its spool is gone
+    new = other(old)
+    promote(archived, new)
+    prepare_primary(archived, new)
+    lead_gateway(archived, new)
+    start_server(archived.stack, archived.name("archive"))
+    for name in (*names, write(archived)):
+        wait_for_segment(archived, account, name)
 
 
 def test_another_content_under_the_same_name_is_refused(account: AwsAccount, tmp_path: Path) -> None:
