@@ -46,10 +46,13 @@ def render_verdict(backup_id: str, verdict: BackupVerdict, trend: Trend, alarms:
         lines.append(f"- restored in {verdict.restore_seconds:.1f} s{before}")
     if verdict.recovery_point_at:
         lines.append(f"- it has everything up to {verdict.recovery_point_at:%Y-%m-%d %H:%M:%S} UTC")
+    if (file := verdict.questions.get(Question.FILE)) and (sha256 := file.figures.get("sha256")):
+        lines.append(f"- the file's sha256 is `{_escape(str(sha256))}`")
     lines += ["", "| question | answer | figures |", "|---|---|---|"]
-    for question, found in verdict.questions.items():
+    answers = {question: verdict.questions[question] for question in WORDS if question in verdict.questions}
+    for question, found in answers.items():
         lines.append(f"| {WORDS[question]} | {_tell(found)} | {_tell_figures(found)} |")
-    for question, found in verdict.questions.items():
+    for question, found in answers.items():
         if found.faults:
             lines += ["", f"## {WORDS[question]}", "", *(f"- {_escape(fault)}" for fault in found.faults)]
     return "\n".join(lines) + "\n"
@@ -62,8 +65,9 @@ def _tell(found: Answer) -> str:
 
 
 def _tell_figures(found: Answer) -> str:
+    """In words. The hash of a file has a line of its own: Prefect's first UI cuts a long cell off."""
     told = {name: f"{len(value)}" if isinstance(value, dict) else value for name, value in found.figures.items()}
-    return _escape(", ".join(f"{name} {value}" for name, value in told.items()))
+    return _escape(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items() if name != "sha256"))
 
 
 def _escape(text: str) -> str:

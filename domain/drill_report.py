@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from domain.finding import Finding
 from domain.spec_parts import Recovery
 
-BAR_WIDTH = 40
+#: Characters. A row of the timeline is as wide as the narrower of Prefect's two UIs shows without scrolling.
+BAR_WIDTH, NAME_WIDTH = 28, 22
 SCOPES = {"data": "the data and its name", "pilot_light": "the data, its name and the services of the pilot light"}
 
 
@@ -110,7 +111,6 @@ def render_drill(environment: str, report: DrillReport) -> str:
         ("commits wait for the standby", "yes" if report.is_synchronous else "no"),
         ("the objectives speak of", SCOPES[report.scope]),
         ("approved by", report.approved_by or "nobody had to"),
-        ("the probe's log", f"{report.probe_log_kept}, sha256 {report.probe_log_sha256}"),
     ]
     objectives = [
         (name, f"{one.objective_seconds:.0f} s", f"{one.measured_seconds:.3f} s", "yes" if one.is_met else "NO")
@@ -121,9 +121,12 @@ def render_drill(environment: str, report: DrillReport) -> str:
             f"# {environment}: drill {report.status}",
             f"{how}; {report.old_primary} gave way to {report.new_primary}.",
             *draw_table("Measured at the client", ("what", "value"), told),
+            "",
+            f"- the probe's log: `{report.probe_log_kept}`",
+            f"- its sha256: `{report.probe_log_sha256}`",
             *draw_table("Objectives", ("objective", "promised", "measured", "met"), objectives),
             *draw_timeline((*report.steps, _find_outage(report))),
-            *draw_table("To mend", ("what",), [(one,) for one in report.to_mend]),
+            *draw_list("To mend", report.to_mend),
         ]
     )
 
@@ -144,7 +147,7 @@ def draw_timeline(rows: Sequence[StepTime]) -> list[str]:
     start = min(row.began_at for row in rows)
     whole = max(row.began_at + row.seconds for row in rows) - start or 1.0
     lines = [
-        f"{row.name:<24} {_draw_bar(row, start, whole)} {row.began_at - start:8.3f} s  + {row.seconds:.3f} s"
+        f"{row.name:<{NAME_WIDTH}} {_draw_bar(row, start, whole)} {row.began_at - start:8.3f} s + {row.seconds:.3f} s"
         for row in rows
     ]
     began = datetime.fromtimestamp(start, UTC)
@@ -155,6 +158,11 @@ def _draw_bar(row: StepTime, start: float, whole: float) -> str:
     before = int((row.began_at - start) / whole * BAR_WIDTH)
     long = max(1, round(row.seconds / whole * BAR_WIDTH))
     return (" " * before + "█" * long)[: BAR_WIDTH + 1].ljust(BAR_WIDTH + 1)
+
+
+def draw_list(title: str, lines: Sequence[str]) -> list[str]:
+    """Sentences below their heading, which a table would not break where it is too narrow; nothing without any."""
+    return ["", f"## {title}", "", *("- " + line.replace("\n", " ") for line in lines)] if lines else []
 
 
 def draw_table(title: str, header: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> list[str]:
@@ -180,9 +188,9 @@ def render_readiness(environment: str, findings: Sequence[Finding], now: datetim
     """Whether a recovery plan would work, and what is in its way."""
     blocking = sum(finding.is_blocking for finding in findings)
     verdict = "would not work now" if blocking else "would work now"
-    rows = [
-        (finding.summary, finding.detail, finding.resolution, "yes" if finding.is_blocking else "no")
-        for finding in findings
+    told = [
+        f"**{one.summary}**{' (refuses a drill)' if one.is_blocking else ''}: {one.detail} {one.resolution}"
+        for one in findings
     ]
     head = [f"# {environment}: the recovery plan {verdict}", f"Looked at {now:%Y-%m-%d %H:%M} UTC."]
-    return "\n".join([*head, *draw_table("Findings", ("what", "why", "way", "refuses a drill"), rows)])
+    return "\n".join([*head, *draw_list("Findings", told)])

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.drill_report import SCOPES, StepTime, draw_table, draw_timeline
+from domain.drill_report import SCOPES, StepTime, draw_list, draw_table, draw_timeline
 from domain.rds import AVAILABLE, Instance
 from domain.rds_recovery import PLACEHOLDER, RdsRecovery, Record
 
@@ -95,9 +95,9 @@ def render_rds_drill(environment: str, report: RdsDrillReport) -> str:
             f"# {environment}: drill {report.status}",
             f"Through AWS's API, on a copy: {report.new_primary} was promoted, {report.old_primary} stays primary.",
             *draw_table("Measured", ("what", "value"), told),
-            *draw_table("Not measured", ("what", "why"), list(report.not_measured.items())),
+            *draw_list("Not measured", [f"`{name}`: {why}" for name, why in report.not_measured.items()]),
             *draw_timeline(report.steps),
-            *draw_table("To mend", ("what",), [(one,) for one in report.to_mend]),
+            *draw_list("To mend", report.to_mend),
         ]
     )
 

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,6 +50,15 @@ class DrilledEnvironment:
     def drill(self, mode: str = "ungraceful", fault: str = "killed") -> RunRow:
         """A drill to its end."""
         return self.run("drill", mode=mode, fault=fault)
+
+    def drill_held(self, fault: str, step: str, act: Callable[[], None]) -> RunRow:
+        """A drill that is held before a step has its effect, while something happens to the pair."""
+        with ThreadPoolExecutor(1) as pool:
+            with self.world.faults.order(self.name, step, "begin", "hang"):
+                run = pool.submit(self.drill, "ungraceful", fault)
+                wait_for(f"{step} waits", self.world.faults.is_hanging, 60)
+                act()
+            return run.result()
 
     def run(self, word: str, **parameters: Any) -> RunRow:
         """A run of one of the flows, to its end."""
@@ -152,6 +162,11 @@ class Observer:
         out, _ = self._process.communicate(timeout=30)
         return dict(json.loads(out))
 
+    def count_missing(self, pair: Pair, at: Node) -> int:
+        """How many of its acknowledged rows one server has not got, by a count of its own."""
+        counted = _ask_observer(pair.variables("app", at), "missing", str(self.log), str(self._process.pid))
+        return int(counted["missing_rows"])
+
     def kill(self) -> None:
         """For a `finally`: it is gone afterwards."""
         with suppress(ProcessLookupError):
@@ -161,7 +176,11 @@ class Observer:
 
 def recount(pair: Pair, at: Node, log: str, run_id: str) -> dict[str, Any]:
     """The drill's numbers as the observer counts them, from the probe's log and one server."""
-    command = [sys.executable, "-I", str(OBSERVER), "recount", log, run_id]
-    environment = {"PATH": os.environ["PATH"], **pair.variables("probe", at)}
+    return _ask_observer(pair.variables("probe", at), "recount", log, run_id)
+
+
+def _ask_observer(variables: Mapping[str, str], *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-I", str(OBSERVER), *arguments]
+    environment = {"PATH": os.environ["PATH"], **variables}
     done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=60, check=True)
     return dict(json.loads(done.stdout))

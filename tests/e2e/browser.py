@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.sync_api import Page, sync_playwright
 from playwright.sync_api import TimeoutError as PageTimeoutError
 
@@ -39,6 +40,12 @@ class Window:
     def open(self, path: str, ui: str) -> None:
         """Go to a path of one of the UIs."""
         self.page.goto(f"{self.url}{UIS[ui]}{path}")
+
+    def open_artifact(self, run_id: str, key: str, ui: str) -> None:
+        """Go to the page of a run's artifact: both UIs have it under the same path."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}}
+        answer = httpx.post(f"{self.url}/api/artifacts/filter", json=wanted, trust_env=False)
+        self.open(f"/artifacts/artifact/{answer.raise_for_status().json()[0]['id']}", ui)
 
     def shows(self, text: str) -> None:
         """Wait until the text stands there for a person to see; TimeoutError where it does not."""

@@ -1,6 +1,5 @@
 """A person in Prefect's UI: starts a provision from the generated form and watches it, in a real browser."""
 
-import httpx
 import pytest
 
 from tests.e2e.browser import Window
@@ -53,13 +52,6 @@ def _look_at_run(window: Window, run_id: str) -> None:
         window.press("Artifacts")
         window.shows(f"progress-{ENVIRONMENT}")
         window.shows(f"report-{ENVIRONMENT}")
-        window.open(f"/artifacts/artifact/{_find_artifact(window.url, run_id, f'report-{ENVIRONMENT}')}", ui)
+        window.open_artifact(run_id, f"report-{ENVIRONMENT}", ui)
         window.shows("Critical path")
         window.shows(COST_CENTRE)
-
-
-def _find_artifact(url: str, run_id: str, key: str) -> str:
-    """The id of a run's artifact: both UIs show it under the same path."""
-    wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}}
-    found = httpx.post(f"{url}/api/artifacts/filter", json=wanted).raise_for_status().json()
-    return str(found[0]["id"])

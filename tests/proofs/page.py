@@ -47,7 +47,7 @@ class Page:
 
 
 def _read_commit() -> str:
-    changed = _git("status", "--porcelain", "--untracked-files=no")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/proofs")
     return _git("rev-parse", "--short", "HEAD") + (" with changes that are not committed" if changed else "")
 
 

@@ -90,10 +90,12 @@ def test_a_verdict_is_told_with_its_alarms() -> None:
     """Each answer, each fault, the trend; what stands in a dump cannot become markdown of ours."""
     answers = {
         Question.ENGINE: answer({"tables": 3}, ["ERROR: <script>|x"]),
+        Question.FILE: answer({"size_bytes": 7, "sha256": "ab" * 32}, []),
         Question.DATA: Answer(passed=None, unasked="nothing was restored"),
     }
     alarm = Alarm(kind="failed", summary="dev: bad.", resolution="Mend it.")
-    verdict = decide_verdict(answers, 4.0, NOON)
+    stored = sorted(decide_verdict(answers, 4.0, NOON).questions.items())  # as a column of jsonb gives it back
+    verdict = decide_verdict(answers, 4.0, NOON).model_copy(update={"questions": dict(stored)})
     text = render_verdict("b1", verdict, Trend(now_seconds=4, before_seconds=2), [alarm])
     for words in (
         "# Backup b1: failed",
@@ -103,5 +105,8 @@ def test_a_verdict_is_told_with_its_alarms() -> None:
     ):
         assert words in text
     assert "| Does PostgreSQL think so? | **no** | tables 3 |" in text
+    assert "| Is the file whole? | yes | size bytes 7 |" in text
+    assert f"the file's sha256 is `{'ab' * 32}`" in text
+    assert text.index("Is the file whole?") < text.index("Does PostgreSQL think so?") < text.index("Does the data mean")
     assert "not asked: nothing was restored" in text
     assert "ERROR: &lt;script>\\|x" in text

@@ -18,8 +18,9 @@ from domain.drill import (
     name_drill,
     refuse_second_drill,
 )
-from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill
+from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill, render_readiness
 from domain.errors import RefusedError
+from domain.finding import Finding
 from domain.gaps import list_gaps
 from domain.readiness import Recoverability, Side, check_window, decide_readiness
 from domain.spec import EnvironmentSpec
@@ -223,6 +224,22 @@ def test_the_report_tells_objectives_and_a_timeline() -> None:
     text = render_drill("dev", report)
     assert "0.310 s, of it 0.100 s detection" in text
     assert "| rto | 28800 s | 0.310 s | yes |" in text
-    assert "start_probe " in text
+    timeline = text.partition("```text\n")[2].partition("\n```")[0].splitlines()
+    assert [line.split("  ")[0] for line in timeline] == ["start_probe", "outage at the client"]
+    assert max(map(len, timeline)) <= 79, "Prefect's second UI cuts off what is longer"
+    assert "`s3://vault/log`" in text
     assert "the primary was cut off" in text
-    assert "| nothing streams |" in text
+    assert "- nothing streams" in text
+
+
+def test_readiness_is_told_with_each_way_out() -> None:
+    """What is in the way, why, what to do about it, and whether it refuses a drill."""
+    findings = [
+        Finding(summary="The standby is stale", detail="It is behind.", resolution="Wait.", is_blocking=True),
+        Finding(summary="The next drill is outside", detail="Windows.", resolution="Move it.", is_blocking=False),
+    ]
+    text = render_readiness("dev", findings, NOW)
+    assert text.startswith("# dev: the recovery plan would not work now")
+    assert "- **The standby is stale** (refuses a drill): It is behind. Wait." in text
+    assert "- **The next drill is outside**: Windows. Move it." in text
+    assert "would work now" in render_readiness("dev", findings[1:], NOW)

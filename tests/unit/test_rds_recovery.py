@@ -176,6 +176,6 @@ def test_a_report_names_what_it_did_not_measure(is_emulated: bool) -> None:
         record_seconds=None, not_measured=told, scope="data", approved_by="bob", steps=(), to_mend=("x",),
     )  # fmt: skip
     text = render_rds_drill("production", report)
-    for words in ("drill incomplete", "| rto_seconds |", "| approved by | bob |"):
+    for words in ("drill incomplete", "- `rto_seconds`: ", "| approved by | bob |"):
         assert words in text
     assert ("312.0 s" in text) is not is_emulated
