@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     worker_port: Port = Field(
         default=8701, description="TCP port. The worker's own health page: it tells whether the worker still polls."
     )
+    watcher_port: Port = Field(
+        default=8702,
+        description="TCP port. The watcher's page: its health, and as metrics what it sees of each environment.",
+    )
     vault_port: Port = Field(
         default=8202,
         description="TCP port. The local Vault (an OpenBao): not 8200 and 8201, which a Vault of the user's own has.",

@@ -17,6 +17,7 @@ from domain.errors import PermanentError
 
 PROBE_TIMEOUT_SECONDS = 2.0
 HEALTH_PATHS = {"emulator": "/moto-api/", "prefect": "/api/health", "worker": "/health", "api": "/health"}
+HEALTH_PATHS |= {"watcher": "/health"}
 # 503 while it is sealed; a new one is initialised by `up` only after it answers.
 HEALTH_PATHS |= {"vault": "/v1/sys/health?uninitcode=200"}
 

@@ -15,7 +15,7 @@ from domain.errors import RefusedError
 NAME = re.compile(r"[a-z](-?[a-z0-9]){0,39}")
 #: Actors that are no token: an event that one of them is named in was never a token's. `console` is the flow of runs
 #: that were refused before they began: nobody is to be taken for it.
-RESERVED = frozenset({"prefect-ui", "schedule", "stack", "ttl", "sweeper", "console"})
+RESERVED = frozenset({"prefect-ui", "schedule", "stack", "ttl", "sweeper", "watcher", "console"})
 
 
 class Role(StrEnum):

@@ -89,7 +89,7 @@ class EnvironmentSpec(Declared):
         alias="load_balancer",
         description="true for a load balancer with blue and green target groups, else false",
     )
-    data: Data = Field(Data(), description="its database, media bucket, queue and cache")
+    data: Data = Field(Data(), validate_default=True, description="its database, media bucket, queue and cache")
     explicit_capacity: Capacity | None = Field(
         None, alias="capacity", description="explicit capacity, in place of a size"
     )
@@ -176,6 +176,11 @@ class EnvironmentSpec(Declared):
         if data.has_pair and not _has(info, "recovery_region"):
             allowed = "postgres beside `recovery_region`, where its standby is, or rds"
             rules.append(BrokenRule(("database", "provider"), "postgres without a recovery region", allowed))
+        recovery = info.data.get("recovery")
+        if recovery and recovery.failover == "automatic" and not data.has_pair:
+            found = "rds" if data.database else "no database"
+            allowed = "postgres, or recovery.failover: ask, because only a pair's old primary can be proved fenced"
+            rules.append(BrokenRule(("database", "provider"), f"{found} beside recovery.failover: automatic", allowed))
         refuse(*rules)
         return data
 

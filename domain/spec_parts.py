@@ -131,6 +131,19 @@ class Recovery(Declared):
         description="what rto is claimed for: data (the data and its name) or pilot_light (services run there too)",
     )
     drill: ScheduledDrill | None = Field(None, description="when the recovery is rehearsed by itself; with none, never")
+    failover: Literal["ask", "automatic"] = Field(
+        "ask",
+        description="ask (a person starts a failover) or automatic (the loss of the primary does, within rpo)",
+    )
+    failover_detection_seconds: int = Field(
+        5,
+        ge=1,
+        le=300,
+        description="how many seconds nobody reaches the primary before it counts as lost, from 1 to 300",
+    )
+    failover_cooldown_minutes: Minutes = Field(
+        30, alias="failover_cooldown", description="how long after a failover none starts by itself, such as 30m"
+    )
 
 
 class Protection(Declared):

@@ -58,7 +58,7 @@ def observe_recovery(spec: EnvironmentSpec) -> Recoverability:
         lag_bytes=_count_lag(state, primary),
         lag_seconds=_measure_lag(pair, state, primary, STALE_SECONDS + 2 * delay_seconds),
         link_delay_seconds=delay_seconds,
-        has_login=_has_login(pair),
+        has_login=primary is None or _has_login(pair),  # without one nobody answers there, which is another finding
         gateway_target=state.gateway_to,
         **_read_history(spec.name),
     )

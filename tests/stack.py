@@ -98,7 +98,7 @@ def create_stack() -> LocalStack:
         pytest.skip(str(error))
     folder = Path(tempfile.mkdtemp(prefix="terrarium-stack-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user
-    parts = ("postgres", "prefect", "emulator", "worker", "api", "vault", "pair")
+    parts = ("postgres", "prefect", "emulator", "worker", "api", "watcher", "vault", "pair")
     ports = dict(zip((f"{part}_port" for part in parts), find_free_ports(len(parts)), strict=True))
     return LocalStack(Settings(state_dir=folder / "state", stop_timeout_seconds=10, heartbeat_seconds=2, **ports))
 

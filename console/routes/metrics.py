@@ -22,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: A refusal takes no time, a plan seconds, an apply on AWS half an hour.
 BOUNDS_SECONDS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 #: Runs whose counts start at 0, so that a ratio has a value before the first failure.
-FLOWS = (Operation.PLAN, Operation.PROVISION, Operation.TEARDOWN)
+FLOWS = (Operation.PLAN, Operation.PROVISION, Operation.TEARDOWN, Operation.FAILOVER)
 OUTCOMES = tuple(status for status in RunStatus if status.is_final)
 Metric = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 

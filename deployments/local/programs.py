@@ -56,6 +56,7 @@ def list_programs(settings: Settings, credentials: Credentials, database: Server
         *([_vault(settings, credentials, settings.vault_path)] if settings.vault_path else []),
         _worker(settings, flows),
         _api(settings, flows),
+        _watcher(settings, flows),
     ]
 
 
@@ -130,6 +131,17 @@ def _api(settings: Settings, environment: Mapping[str, str]) -> Program:
         environment={**environment, **read_revision("api")},
         port=settings.api_port,
         port_setting="TERRARIUM_API_PORT",
+    )
+
+
+def _watcher(settings: Settings, environment: Mapping[str, str]) -> Program:
+    """The last to start and the first to stop: what `make down` stops is no outage."""
+    return Program(
+        name="watcher",
+        command=(sys.executable, "-m", "deployments.local.watch"),
+        environment={**environment, **read_revision("watcher")},
+        port=settings.watcher_port,
+        port_setting="TERRARIUM_WATCHER_PORT",
     )
 
 

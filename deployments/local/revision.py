@@ -9,6 +9,7 @@ SOURCES = {
     "emulator": ("deployments/local/emulator*.py",),
     "prefect": ("uv.lock",),
     "worker": ("uv.lock", "deployments/worker/*.py"),
+    "watcher": ("uv.lock", "deployments/local/watch*.py", "blocks/**/*.py", "domain/**/*.py"),
     "api": ("uv.lock", "console/**/*.py", "blocks/**/*.py", "domain/**/*.py"),
 }
 

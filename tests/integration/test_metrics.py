@@ -122,8 +122,9 @@ def test_the_rules_are_right(promtool: str) -> None:
 
 
 def test_the_rules_speak_of_metrics_that_are_there(face: Face) -> None:
-    """Every name in a rule is one that `/metrics` has, or has once there is something to tell."""
-    source = (Path(__file__).parents[2] / "console" / "routes" / "metrics.py").read_text()
+    """Every name in a rule is one that `/metrics` or the watcher's page has, or has once there is something to tell."""
+    files = ("console/routes/metrics.py", "deployments/local/watch_page.py")
+    source = "".join((Path(__file__).parents[2] / file).read_text() for file in files)
     exported = set(re.findall(r'"(terrarium_\w+)"', source)) | {"terrarium_runs_total"}
     assert set(re.findall(r"\b(terrarium_\w+)", (MONITORING / "alerts.yaml").read_text())) - exported == set()
     assert {name for name, _ in scrape(face)} <= exported | {"terrarium_run_duration_seconds_bucket"}

@@ -59,7 +59,7 @@ def read_pids(stack: LocalStack) -> dict[str, int | None]:
 
 def test_every_server_is_healthy(own_stack: LocalStack) -> None:
     """`up` returns when all servers answer."""
-    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "vault", "worker", "api"]
+    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "vault", "worker", "api", "watcher"]
 
 
 def test_the_users_variables_reach_no_server(own_stack: LocalStack) -> None:
@@ -96,7 +96,7 @@ def test_a_killed_supervisor_is_replaced(own_stack: LocalStack) -> None:
     os.kill(supervisor.pid, signal.SIGKILL)
     own_stack.up()
     assert wait_for_end(left, 1) == []
-    assert len(read_pids(own_stack)) == 6
+    assert len(read_pids(own_stack)) == 7
 
 
 def test_the_local_vault_comes_back_by_itself(own_stack: LocalStack) -> None:
@@ -133,7 +133,7 @@ def test_without_openbao_the_rest_runs(own_stack: LocalStack, tmp_path: Path) ->
     done = own_stack.run("up", "--servers-only", XDG_CACHE_HOME=str(tmp_path), PATH=path)
     assert done.returncode == 0, done.stderr
     assert "deployments.local.build_openbao" in done.stderr
-    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "worker", "api"]
+    assert list(read_pids(own_stack)) == ["postgres", "emulator", "prefect", "worker", "api", "watcher"]
     wanted = {"block_types": {"slug": {"any_": ["terrarium-vault"]}}}
     url = f"{own_stack.settings.prefect_api_url}/block_documents/filter"
     assert httpx.post(url, json=wanted, trust_env=False).raise_for_status().json() == []

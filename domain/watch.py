@@ -1,0 +1,196 @@
+"""When a lost primary is failed over by itself: decided from what the vantage points saw, never by one of them alone.
+
+Order of the rules: who was seen by anybody is not gone; what a run changes is that run's; then whatever forbids it is
+told, all of it; only where nothing does a failover is started, once for each outage.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.errors import RefusedError
+from domain.hold import Hold
+from domain.look import VANTAGES, Watched
+from domain.pair import Node
+from domain.spec_parts import Recovery
+
+#: A standby that has said nothing for so long, beside the detection time, counts as silent.
+STANDBY_SECONDS = 10.0
+
+
+class WatchState(StrEnum):
+    """What a watcher makes of an environment. `divided` and `blocked` are alarms."""
+
+    UNKNOWN = "unknown"  # the primary was not seen yet
+    SEEN = "seen"
+    MISSED = "missed"  # looks without an answer, not for long enough
+    BUSY = "busy"  # a run changes the environment
+    DIVIDED = "divided"  # one vantage point sees it, the other does not
+    BLOCKED = "blocked"  # it is gone, and something forbids a failover
+    LOST = "lost"  # it is gone: a failover is started
+
+
+class Standing(BaseModel):
+    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recovery: Recovery
+    hold: Hold | None = None
+    busy_with: str | None = None
+    last_failover_at: datetime | None = None
+
+    @property
+    def detection(self) -> timedelta:
+        """How long nobody may have reached the primary."""
+        return timedelta(seconds=self.recovery.failover_detection_seconds)
+
+    def cooldown_until(self) -> datetime | None:
+        """When a failover may start by itself again; None where there was none."""
+        cooldown = timedelta(minutes=self.recovery.failover_cooldown_minutes)
+        return self.last_failover_at + cooldown if self.last_failover_at else None
+
+
+class Verdict(BaseModel):
+    """What is to be done, and why, in words for the log and the ledger. `outage` is the same for one and the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: WatchState
+    told: str
+    outage: str = ""
+
+
+class ThirdLook(BaseModel):
+    """What a failover that nobody asked for sees itself: which servers answer it directly, and who holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    answering: tuple[Node, ...]
+    standby: Node | None
+    hold: Hold | None
+
+
+def decide_watch(watched: Watched, standing: Standing, attempted: str, now: datetime) -> Verdict:
+    """What a watcher does now. `attempted` is the outage that it has started a failover for, if any."""
+    if standing.busy_with:
+        return Verdict(state=WatchState.BUSY, told=f"{standing.busy_with} changes it")
+    sights = [watched.sight(vantage) for vantage in VANTAGES]
+    gone = [sight.is_gone(now, standing.detection) for sight in sights]
+    if not any(gone):
+        return _describe_present(watched)
+    if not all(gone):
+        return _describe_divided(watched, standing, now)
+    assert watched.seen_at is None or watched.seen_at <= now
+    outage = name_outage(watched)
+    reasons = list(_list_obstacles(watched, standing, now))
+    if outage and outage == attempted:
+        reasons.insert(0, "one failover was started for this outage, and there is no second")
+    told = _tell_sights(watched, now)
+    if reasons:
+        return Verdict(state=WatchState.BLOCKED, told=f"{told}; no failover starts: {'; '.join(reasons)}")
+    return Verdict(state=WatchState.LOST, told=f"{told}; {_tell_loss(watched, standing, now)}", outage=outage)
+
+
+def name_outage(watched: Watched) -> str:
+    """A UUID that is the same for the same outage of the same primary; empty where nobody ever saw it."""
+    if watched.primary is None or watched.seen_at is None:
+        return ""
+    known = f"{watched.primary.node} {watched.primary.timeline} {watched.seen_at.isoformat()}"
+    return str(UUID(bytes=hashlib.sha256(known.encode()).digest()[:16], version=4))
+
+
+def count_loss_seconds(watched: Watched, now: datetime) -> float | None:
+    """Seconds of writes that the primary alone can have, at most; None where nobody knows.
+
+    A primary that is cut off may take writes until it is fenced, so it is counted to now and not to the last look.
+    """
+    if watched.primary and watched.primary.is_synchronous:
+        return 0.0
+    return (now - watched.whole_at).total_seconds() if watched.whole_at else None
+
+
+def _describe_present(watched: Watched) -> Verdict:
+    if any(watched.sight(vantage).gone_since for vantage in VANTAGES):
+        return Verdict(state=WatchState.MISSED, told="the primary did not answer, not for long enough yet")
+    if watched.primary is None:
+        return Verdict(state=WatchState.UNKNOWN, told="the primary was not seen yet")
+    return Verdict(state=WatchState.SEEN, told="the primary answers")
+
+
+def _describe_divided(watched: Watched, standing: Standing, now: datetime) -> Verdict:
+    """Somebody still saw it within the detection time: an alarm only where that one sees it now."""
+    seeing = [vantage for vantage in VANTAGES if watched.sight(vantage).gone_since is None]
+    if not seeing:
+        return Verdict(state=WatchState.MISSED, told=_tell_sights(watched, now))
+    (missing,) = [vantage for vantage in VANTAGES if vantage not in seeing]
+    told = f"the vantage points disagree: {_tell_sights(watched, now)}; no failover starts, mend the way of {missing}"
+    return Verdict(state=WatchState.DIVIDED, told=told)
+
+
+def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iterator[str]:
+    patience = standing.detection + timedelta(seconds=STANDBY_SECONDS)
+    if watched.primary is None or watched.seen_at is None:
+        yield "this watcher has never seen the primary, so it cannot know what would be lost"
+    if watched.standby is None or now - watched.standby.at > patience:
+        yield "the standby does not answer"
+    elif watched.primary and watched.standby.timeline != watched.primary.timeline:
+        yield f"the standby is on timeline {watched.standby.timeline}, the primary on {watched.primary.timeline}"
+    if watched.primary:
+        yield from _check_loss(watched, standing, now)
+    if standing.hold and standing.hold.is_in_force(now):
+        yield f"{standing.hold.holder} holds it: {standing.hold.reason}"
+    until = standing.cooldown_until()
+    if until and now < until:
+        yield f"the cooldown after the last failover lasts until {until:%Y-%m-%d %H:%M} UTC"
+
+
+def _check_loss(watched: Watched, standing: Standing, now: datetime) -> Iterator[str]:
+    seconds, allowed = count_loss_seconds(watched, now), standing.recovery.rpo_minutes * 60
+    if seconds is None:
+        yield "the standby was never seen to have all that the primary had"
+    elif seconds > allowed:
+        yield f"up to {seconds:.0f} s of writes may be lost, and recovery.rpo allows {allowed} s"
+
+
+def _tell_loss(watched: Watched, standing: Standing, now: datetime) -> str:
+    seconds = count_loss_seconds(watched, now)
+    if not seconds:
+        return "nothing is lost: commits wait for the standby"
+    return f"at most {seconds:.1f} s of writes may be lost, recovery.rpo allows {standing.recovery.rpo_minutes * 60} s"
+
+
+def _tell_sights(watched: Watched, now: datetime) -> str:
+    return ", ".join(f"{vantage} {_tell_since(watched.sight(vantage).gone_since, now)}" for vantage in VANTAGES)
+
+
+def _tell_since(gone_since: datetime | None, now: datetime) -> str:
+    return f"without an answer for {(now - gone_since).total_seconds():.1f} s" if gone_since else "sees the primary"
+
+
+def refuse_unless_lost(environment: str, recovery: Recovery, third: ThirdLook | None) -> None:
+    """RefusedError for a failover that nobody asked for where a third look finds no reason; None: a person asked."""
+    if third is None:
+        return
+    if recovery.failover != "automatic":
+        raise RefusedError(
+            f"{environment}: recovery.failover is ask, so no failover starts by itself.",
+            f"`terrarium failover {environment} --reason …` is a person's.",
+        )
+    if third.hold and third.hold.is_in_force(third.at):
+        raise RefusedError(
+            f"{environment}: no failover starts by itself while {third.hold.holder} holds it: {third.hold.reason}",
+            f"`terrarium unhold {environment}`, or `terrarium failover {environment} --reason …`, which no hold stops.",
+        )
+    if third.standby is None or third.answering != (third.standby,):
+        answering = " and ".join(third.answering) or "none"
+        raise RefusedError(
+            f"{environment}: seen from a third place its primary is not lost. Servers that answer: {answering}; "
+            f"standby: {third.standby or 'none'}.",
+            "See what is between the vantage points and the primary; the runbook of drills has a line for each alarm.",
+        )

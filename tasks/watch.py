@@ -1,0 +1,29 @@
+"""The third look of a failover that nobody asked for: from where the run is, past the gateway and the link."""
+
+from prefect import task
+
+from blocks.postgres.watch import list_answering
+from domain.pair import NODES
+from domain.readiness import Recoverability
+from domain.watch import ThirdLook
+from tasks.known_pair import find_pair
+from tasks.ledger import ledger
+from tasks.retry import REPEATABLE
+from tasks.run import Run, read_clock
+
+#: A server that needs longer for one byte takes no writes that anybody could wait for.
+LOOK_SECONDS = 1.0
+
+
+@task(**REPEATABLE)
+def look_third(run: Run, observed: Recoverability, is_wanted: bool) -> ThirdLook | None:
+    """Which servers answer this run directly, and who holds the environment; None where a person asked for the run."""
+    if not is_wanted:
+        return None
+    standby = observed.find("standby")
+    return ThirdLook(
+        at=read_clock(),
+        answering=list_answering(find_pair(run.environment), LOOK_SECONDS),
+        standby=next((node for node in NODES if standby and node == standby.name), None),
+        hold=ledger().read_hold(run.environment),
+    )

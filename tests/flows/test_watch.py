@@ -1,0 +1,90 @@
+"""Automatic failover on a real pair: the stack's watcher, its worker, and servers that are killed or cut off."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from blocks.kept_servers import kill_server, start_server
+from domain.pair import other
+from tests.flow_world import World
+from tests.watch_world import WatchedEnvironment, make_watched
+
+#: Longer than the detection time and everything that a run would need to begin.
+LONG_SECONDS = 6.0
+
+
+@pytest.fixture(scope="module")
+def watched(world: World) -> Iterator[WatchedEnvironment]:
+    """One environment, which every test leaves whole for the next; a lost primary counts after a second."""
+    with make_watched(world, "watched", failover_detection_seconds=1, failover_cooldown="1m") as found:
+        yield found
+
+
+@pytest.mark.parametrize("relay", ["link", "gateway"])
+def test_one_vantage_point_alone_is_no_outage(watched: WatchedEnvironment, relay: str) -> None:
+    """The link between the servers, or the way of clients and watcher, is cut: an alarm, and no run."""
+    primary = watched.primary()
+    with watched.cut(relay):
+        watched.wait_for_state("divided")
+        watched.stays_without_run(LONG_SECONDS, "divided")
+    watched.settle()
+    assert watched.primary() == primary
+    watched.check_order()
+
+
+def test_a_primary_that_nobody_reaches_and_that_lives_is_not_doubled(watched: WatchedEnvironment) -> None:
+    """Both ways are cut: the run looks from a third place and is refused before it touches anything; once."""
+    primary, known = watched.primary(), len(watched.list_failovers())
+    with watched.cut("link", "gateway"):
+        run = watched.wait_for_failover(known)
+        assert (run.status, run.actor) == ("refused", "watcher")
+        assert "seen from a third place its primary is not lost" in (run.error or "")
+        assert watched.world.steps(run.run_id) == []
+        watched.stays_without_run(LONG_SECONDS, "blocked")
+    watched.settle()
+    assert watched.primary() == primary
+    assert len(watched.list_failovers()) == known + 1
+    watched.check_order()
+
+
+def test_a_hold_keeps_the_watcher_out(watched: WatchedEnvironment) -> None:
+    """Somebody works on the pair: the killed primary is an alarm, and comes back by hand."""
+    ledger, pair, primary = watched.world.ledger, watched.pair, watched.primary()
+    ledger.add_hold(watched.name, "ada", "I exchange its disk", datetime.now(UTC) + timedelta(hours=1))
+    try:
+        kill_server(pair.stack, pair.name(primary))
+        watched.wait_for_state("blocked")
+        watched.stays_without_run(LONG_SECONDS, "blocked")
+        start_server(pair.stack, pair.name(primary))
+        watched.settle()
+    finally:
+        ledger.release_hold(watched.name, "ada")
+    assert watched.primary() == primary
+
+
+def test_a_killed_primary_is_failed_over_once_and_then_there_is_a_cooldown(watched: WatchedEnvironment) -> None:
+    """One run, the watcher's, with what was seen and may be lost as its reason; a second kill waits."""
+    pair, old, known = watched.pair, watched.primary(), len(watched.list_failovers())
+    watched.write(1)
+    watched.settle()
+    kill_server(pair.stack, pair.name(old))
+    run = watched.wait_for_failover(known)
+    assert (run.status, run.actor) == ("succeeded", "watcher"), run.error
+    request = watched.world.ledger.read_request(run.request_id or "")
+    assert request is not None
+    assert "clients without an answer for" in request.reason
+    assert "recovery.rpo allows 300 s" in request.reason
+    assert watched.world.steps(run.run_id)[0].name == "fence_primary"
+    assert watched.primary() == other(old)
+    assert watched.read() >= {1}
+    watched.check_order()
+    watched.settle()
+    assert f'terrarium_watch_cooldown_seconds{{environment="{watched.name}"}} 0.0' not in watched.read_metrics()
+    kill_server(pair.stack, pair.name(other(old)))
+    watched.wait_for_state("blocked")
+    watched.stays_without_run(LONG_SECONDS, "blocked")
+    assert len(watched.list_failovers()) == known + 1
+    run = watched.run("failover", reason="a person", accept_loss=True)
+    assert run.status == "succeeded", run.error
+    watched.check_order()
