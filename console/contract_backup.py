@@ -1,7 +1,7 @@
 """The JSON about backups of environments; a part of the contract in console/contract.py."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ class EnvironmentBackup(Answer):
 
     id: str
     environment: str
-    kind: str
+    kind: str = Field(description="logical, physical, rds-snapshot or bucket.")
     location: str
     sha256: str
     size_bytes: int
@@ -39,6 +39,12 @@ class EnvironmentBackups(Answer):
 
     environment: str
     backups: list[EnvironmentBackup]
+
+
+class BackupRequest(Answer):
+    """Which kind is to be taken; null for what the environment's file says. Only a database pair has the choice."""
+
+    kind: Literal["logical", "physical"] | None = None
 
 
 class VerifyRequest(Answer):

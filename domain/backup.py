@@ -61,6 +61,9 @@ class Manifest(Told):
     taken_at: datetime | None = None
     recovery_point_at: datetime | None = None
     wal_position: str | None = None
+    wal_from: str | None = Field(None, pattern=r"^[0-9A-F]{24}$")
+    wal_to: str | None = Field(None, pattern=r"^[0-9A-F]{24}$")
+    wal_archive: str | None = None
     schema_version: str | None = None
     server_version: str | None = None
     kind: str | None = None

@@ -7,12 +7,13 @@ Invariant: an object that nobody could look for is never counted as there.
 import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.backup import Answer, BackupVerdict, Manifest, Question, TableContent, answer, decide_verdict, judge_file
 
-BUCKET = "bucket"
+BUCKET: Final = "bucket"
 #: What a manifest counts under this name.
 OBJECTS = "objects"
 #: So many current objects are listed and looked for; of a larger bucket the rest is not asked, and that is said.

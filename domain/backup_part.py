@@ -1,6 +1,6 @@
 """What an environment's file says of the backups of its database."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -18,6 +18,10 @@ Query = Annotated[str, StringConstraints(min_length=1), Field(description="a que
 class Backups(Declared):
     """How many backups are kept, and what a restored one is held against."""
 
+    kind: Literal["logical", "physical"] = Field(
+        "logical",
+        description="logical (a dump) or physical (a base backup with its WAL; of provider: postgres alone)",
+    )
     schedule: Annotated[str, AfterValidator(check_schedule)] | None = Field(
         None, description='five cron fields that say when one is taken and verified, such as "0 3 * * *"; else never'
     )

@@ -4,21 +4,23 @@ Which kinds of backup there are follows from where the data is. What is not take
 skipped in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from domain.backup_bucket import BUCKET, name_bucket_backup
 from domain.backup_snapshot import RDS_SNAPSHOT
-from domain.backup_upkeep import KnownBackup, Retention, decide_expired
+from domain.backup_upkeep import Kind, KnownBackup, Retention, decide_expired
+from domain.backup_wal import PHYSICAL
 from domain.errors import RefusedError
 from domain.expectations import Expectation
 from domain.spec import EnvironmentSpec
 from domain.step import Step, Undo
 
-LOGICAL = "logical"
+LOGICAL: Final = "logical"
 STAYS = "A backup that is in the vault stays there: what was taken is let go by its retention alone."
 TELLS = "It only tells."
 
@@ -41,42 +43,79 @@ def name_folder(environment: str, backup_id: str) -> str:
     return f"backups/{environment}/{backup_id}"
 
 
-def decide_take(spec: EnvironmentSpec, known: Sequence[KnownBackup], now: datetime) -> BackupPlan:
-    """Take one, then let go those that the retention no longer keeps. RefusedError where nothing can be taken."""
-    taken = _list_taken(spec, now)
+def decide_take(
+    spec: EnvironmentSpec, known: Sequence[KnownBackup], now: datetime, kind: str | None = None
+) -> BackupPlan:
+    """Take one, then let go those that the retention no longer keeps. RefusedError where nothing can be taken.
+
+    `kind` is what was asked for, in place of what the environment's file says.
+    """
+    taken = _list_taken(spec, now, kind)
     if not taken:
         raise RefusedError(
             f"{spec.name} has nothing that could be backed up.",
             "Backups are taken of a database (a pair, or RDS's), and of media with a replica in the recovery region. "
             "`terrarium backup verify --file` verifies a dump that you took yourself.",
         )
-    steps = [Step(name=take, arguments={"backup_id": backup_id}, no_undo=STAYS) for take, backup_id in taken.items()]
-    new = [
-        KnownBackup(id=one, kind=BUCKET if take == "list_media" else LOGICAL, taken_at=now)
-        for take, one in taken.items()
-    ]
-    if expired := _list_expired([*known, *new], read_retention(spec)):
+    steps = [TAKES[one.kind](one.id) for one in taken]
+    if expired := _list_expired([*known, *taken], read_retention(spec)):
         steps.append(Step(name="expire_backups", arguments={"backup_ids": expired}, no_undo=STAYS))
-    steps += [Step(name="publish_backup", arguments={"backup_id": one}, no_undo=TELLS) for one in taken.values()]
+    if any(one.kind == PHYSICAL for one in taken):
+        steps.append(Step(name="expire_wal", no_undo="What it deletes no backup needs any more."))
+    steps += [Step(name="publish_backup", arguments={"backup_id": one.id}, no_undo=TELLS) for one in taken]
     return BackupPlan(steps=tuple(steps))
 
 
-def _list_taken(spec: EnvironmentSpec, now: datetime) -> dict[str, str]:
-    """Each step that takes something, and the id of what it takes; the database comes first."""
-    backup_id = name_backup(spec.name, now)
-    taken = {}
-    if spec.data.database:
-        taken["take_dump" if spec.data.has_pair else "take_rds_snapshot"] = backup_id
+def _list_taken(spec: EnvironmentSpec, now: datetime, asked: str | None) -> list[KnownBackup]:
+    """What will be taken; the database comes first."""
+    backup_id, kind = name_backup(spec.name, now), _choose_kind(spec, asked)
+    taken = [KnownBackup(id=backup_id, kind=kind, taken_at=now)] if kind else []
     if spec.data.media and spec.data.media.has_replica:
-        taken["list_media"] = name_bucket_backup(backup_id)
+        taken.append(KnownBackup(id=name_bucket_backup(backup_id), kind=BUCKET, taken_at=now))
     return taken
 
 
+def _choose_kind(spec: EnvironmentSpec, asked: str | None) -> Kind | None:
+    """Of the database: what was asked for, else what its file says; None without one. RefusedError where it cannot."""
+    if asked not in (None, LOGICAL, PHYSICAL):
+        raise RefusedError(
+            f"{spec.name}: there are no backups of the kind {asked!r}.", "Choose logical (a dump) or physical."
+        )
+    database = spec.data.database
+    if database and database.is_pair:
+        said: Kind = database.backups.kind if database.backups else LOGICAL
+        return PHYSICAL if (asked or said) == PHYSICAL else LOGICAL
+    if asked:
+        raise RefusedError(
+            f"{spec.name} has no database pair of which a {asked} backup could be taken.",
+            "Leave the kind away: of RDS a snapshot is taken. Both kinds are for `database.provider: postgres`.",
+        )
+    return RDS_SNAPSHOT if database else None
+
+
+def _take(name: str, backup_id: str) -> Step:
+    return Step(name=name, arguments={"backup_id": backup_id}, no_undo=STAYS)
+
+
+def _take_base(backup_id: str) -> Step:
+    """The one that is written in parts, while it is taken: what was not recorded is removed again."""
+    about = {"backup_id": backup_id}
+    return Step(name="take_base_backup", arguments=about, undo=Undo(name="delete_unrecorded", arguments=about))
+
+
+#: The step that takes each kind.
+TAKES: dict[Kind, Callable[[str], Step]] = {
+    LOGICAL: partial(_take, "take_dump"),
+    PHYSICAL: _take_base,
+    RDS_SNAPSHOT: partial(_take, "take_rds_snapshot"),
+    BUCKET: partial(_take, "list_media"),
+}
+
+
 def _list_expired(backups: Sequence[KnownBackup], retention: Retention) -> list[str]:
-    """Of the database's backups and of the listings of media, each by itself: one is not kept in place of the other."""
-    listings = [one for one in backups if one.kind == BUCKET]
-    others = [one for one in backups if one.kind != BUCKET]
-    return [*decide_expired(others, retention), *decide_expired(listings, retention)]
+    """Of each kind by itself: one is not kept in place of another."""
+    by_kind = [[one for one in backups if one.kind == kind] for kind in TAKES]
+    return [expired for found in by_kind for expired in decide_expired(found, retention)]
 
 
 def decide_verification(spec: EnvironmentSpec, known: Sequence[KnownBackup], wanted: str | None) -> BackupPlan:

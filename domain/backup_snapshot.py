@@ -5,7 +5,7 @@ snapshot and of the instance made of it can fail a backup, and never prove one.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from domain.backup import (
     Answer,
@@ -18,7 +18,7 @@ from domain.backup import (
 )
 from domain.rds import AVAILABLE, Instance, Snapshot
 
-RDS_SNAPSHOT = "rds-snapshot"
+RDS_SNAPSHOT: Final = "rds-snapshot"
 EMULATED = "an emulated snapshot holds no data"
 NOT_CONNECTED = "this version opens no connection to a restored RDS instance"
 NO_CHECKSUM = "AWS tells no checksum of a snapshot; nothing that it does tell is wrong"

@@ -30,6 +30,9 @@ class Retention(BaseModel):
     months: int = Field(3, ge=0, le=120)
 
 
+Kind = Literal["logical", "physical", "rds-snapshot", "bucket"]
+
+
 class KnownBackup(BaseModel):
     """A backup on record, with what its newest restore test said; None where there was none."""
 
@@ -37,7 +40,7 @@ class KnownBackup(BaseModel):
 
     id: str
     taken_at: datetime
-    kind: str = "logical"
+    kind: Kind = "logical"
     status: VerdictStatus | None = None
     verified_at: datetime | None = None
 

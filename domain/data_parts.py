@@ -55,6 +55,9 @@ class Database(Declared):
                 if getattr(self, key) != type(self).model_fields[key].default
             )
         )
+        if self.provider == "rds" and self.backups and self.backups.kind == "physical":
+            words = "logical, because RDS takes snapshots and lets nobody at its files"
+            refuse(BrokenRule(("backups", "kind"), quote(self.backups.kind), words))
         return self
 
     @property

@@ -5,22 +5,25 @@ from prefect import flow
 from domain.backup_plan import decide_take, decide_verification
 from domain.backup_schedule import list_due
 from domain.status import Operation
-from tasks.backup import list_known, refuse_unproved
+from tasks.backup import refuse_unproved
 from tasks.backup_schedule import read_scheduled, start_due
+from tasks.known_backup import list_known
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.steps import perform
 
 
 @flow(name="take_backup", flow_run_name="back up {environment}")
-def take_backup(environment: str) -> None:
-    """Back an environment's database up with a manifest (a dump in the vault, or an RDS snapshot), and let old ones go.
+def take_backup(environment: str, kind: str | None = None) -> None:
+    """Back an environment's database up with a manifest, and let old backups go.
 
     Args:
         environment: Name of the environment, as `terrarium env list` shows it.
+        kind: Leave it at None for what the environment's file says (or an RDS snapshot). Of a pair also logical (a
+            dump) or physical (a base backup with its WAL).
     """
     with record_run(environment, Operation.BACKUP) as run:
-        plan = decide_take(run.spec, list_known(run), read_clock())
+        plan = decide_take(run.spec, list_known(run), read_clock(), kind)
         for step in plan.steps:
             perform(run, step)
 

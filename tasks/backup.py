@@ -4,12 +4,13 @@ import hashlib
 import shutil
 from collections.abc import Container
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 
-from blocks.backup_vault import delete_backup, fetch_backup, keep_backup
+from blocks.backup_vault import delete_backup, fetch_backup
 from blocks.ledger.backups import BackupRow
 from blocks.postgres.snapshot import take_snapshot
 from blocks.scratch.verification import Wanted, verify_dump
@@ -17,31 +18,18 @@ from domain.backup import BackupVerdict, Manifest, VerdictStatus
 from domain.backup_bucket import BUCKET
 from domain.backup_plan import LOGICAL, name_folder, read_invariants, read_suites
 from domain.backup_report import render_backup, render_verdict
-from domain.backup_upkeep import Alarm, KnownBackup, PastRestore, compute_trend, list_alarms
+from domain.backup_upkeep import Alarm, PastRestore, compute_trend, list_alarms
+from domain.backup_wal import PHYSICAL
 from domain.errors import PermanentError
 from tasks.backup_snapshot import expire_snapshot, is_snapshot
+from tasks.base_backup import verify_base
+from tasks.known_backup import keep_and_record, list_known, read_backup, tell_backup
 from tasks.ledger import ledger
 from tasks.pair import find_programs, open_environments_pair
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
 SCRATCH = "scratch"
-
-
-def list_known(run: Run) -> list[KnownBackup]:
-    """The backups that are there, the newest first, each with its newest verdict."""
-    verdicts = {row.backup_id: row for row in reversed(ledger().list_verdicts(run.environment))}
-    return [
-        KnownBackup(
-            id=row.id,
-            taken_at=row.taken_at,
-            kind=row.kind,
-            status=VerdictStatus(verdicts[row.id].status) if row.id in verdicts else None,
-            verified_at=verdicts[row.id].at if row.id in verdicts else None,
-        )
-        for row in ledger().list_backups(run.environment)
-        if row.lost_at is None
-    ]
 
 
 @task(**REPEATABLE)
@@ -51,39 +39,20 @@ def take_dump(run: Run, backup_id: str) -> dict[str, Any]:
     Nothing of a backup that was not recorded counts: its manifest is written last.
     """
     if (known := ledger().read_backup(backup_id)) is not None:
-        return _tell(known)
+        return tell_backup(known)
     run.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = run.folder / "backup"
     manifest = take_snapshot(open_environments_pair(run), file)
     with file.open("rb") as content:
         sealed = manifest.model_copy(update={"sha256": hashlib.file_digest(content, "sha256").hexdigest()})
-    folder, size_bytes = name_folder(run.environment, backup_id), file.stat().st_size
-    location = keep_backup(run.account, folder, file, sealed.model_dump_json(exclude_none=True))
-    file.unlink()
-    ledger().add_backup(
-        backup_id,
-        run.environment,
-        kind=LOGICAL,
-        account=run.account.name,
-        location=location,
-        size_bytes=size_bytes,
-        manifest=sealed,
-        taken_at=sealed.taken_at or read_clock(),
-        run_id=run.run_id,
-        actor=run.actor,
-    )
-    return {"backup_id": backup_id, "location": location, "size_bytes": size_bytes}
-
-
-def _tell(row: BackupRow) -> dict[str, Any]:
-    return {"backup_id": row.id, "location": row.location, "size_bytes": row.size_bytes}
+    return keep_and_record(run, backup_id, LOGICAL, file, sealed)
 
 
 @task(**REPEATABLE)
 def expire_backups(run: Run, backup_ids: list[str]) -> dict[str, Any]:
     """Let backups go that the retention no longer keeps; the vault's own retention keeps their versions for a while."""
     for backup_id in backup_ids:
-        if is_snapshot(_read_backup(backup_id)):
+        if is_snapshot(read_backup(backup_id)):
             told = expire_snapshot(run, backup_id)
         else:
             delete_backup(run.account, name_folder(run.environment, backup_id))
@@ -95,7 +64,7 @@ def expire_backups(run: Run, backup_ids: list[str]) -> dict[str, Any]:
 @task(**REPEATABLE)
 def publish_backup(run: Run, backup_id: str) -> dict[str, Any]:
     """Tell what was taken, as an artifact."""
-    row = _read_backup(backup_id)
+    row = read_backup(backup_id)
     text = render_backup(row.id, row.location, row.size_bytes, Manifest.model_validate(row.manifest))
     create_markdown_artifact(text, key=f"backup-{run.environment}", description="What was taken.")
     return {}
@@ -104,11 +73,8 @@ def publish_backup(run: Run, backup_id: str) -> dict[str, Any]:
 @task(**REPEATABLE)
 def restore_and_ask(run: Run, backup_id: str) -> dict[str, Any]:
     """Fetch a backup, restore it into a scratch server, ask the five questions, and record the verdict."""
-    row = _read_backup(backup_id)
+    row = read_backup(backup_id)
     delete_scratch.fn(run)
-    fetched = run.folder / "fetched"
-    fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = fetch_backup(run.account, name_folder(run.environment, backup_id), fetched)
     taken_at = row.taken_at
     wanted = Wanted(
         manifest=Manifest.model_validate(row.manifest),
@@ -116,10 +82,20 @@ def restore_and_ask(run: Run, backup_id: str) -> dict[str, Any]:
         invariants=read_invariants(run.spec),
         parameters={"taken_at": taken_at.isoformat(), "now": read_clock().isoformat()},
     )
-    verdict = verify_dump(file, wanted, run.folder / SCRATCH, find_programs())
-    shutil.rmtree(fetched)
+    verdict = _VERIFIES.get(row.kind, _verify_dump)(run, row, wanted, run.folder / SCRATCH)
+    shutil.rmtree(run.folder / "fetched")
     ledger().add_verdict(backup_id, verdict, run.run_id, run.actor)
     return {"verdict": verdict.to_json(), "backup_id": backup_id}
+
+
+def _verify_dump(run: Run, row: BackupRow, wanted: Wanted, scratch: Path) -> BackupVerdict:
+    fetched = run.folder / "fetched"
+    fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = fetch_backup(run.account, name_folder(run.environment, row.id), fetched)
+    return verify_dump(file, wanted, scratch, find_programs())
+
+
+_VERIFIES = {PHYSICAL: verify_base}
 
 
 @task(**REPEATABLE)
@@ -132,7 +108,7 @@ def delete_scratch(run: Run) -> None:
 @task(**REPEATABLE)
 def publish_verdict(run: Run, backup_id: str) -> dict[str, Any]:
     """Tell the verdict and its alarms, as an artifact. PermanentError where the backup is not proved."""
-    is_listing = _is_listing(_read_backup(backup_id).kind)
+    is_listing = _is_listing(read_backup(backup_id).kind)
     about = {row.id for row in ledger().list_backups(run.environment) if _is_listing(row.kind) == is_listing}
     found = [row for row in ledger().list_verdicts(run.environment) if row.backup_id in about]
     newest = next(row for row in found if row.backup_id == backup_id)
@@ -172,10 +148,3 @@ def _list_alarms(run: Run, restores: list[PastRestore], about: Container[str]) -
     recovery = run.spec.recovery
     max_age, rto = timedelta(hours=recovery.backup_max_age_hours), timedelta(minutes=recovery.rto_minutes)
     return list_alarms(run.environment, restores, max(proved, default=None), read_clock(), max_age, rto)
-
-
-def _read_backup(backup_id: str) -> BackupRow:
-    row = ledger().read_backup(backup_id)
-    if row is None:
-        raise PermanentError(f"There is no backup {backup_id}.", "`terrarium backup list ENVIRONMENT` shows them.")
-    return row

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import task
 
-from blocks.backup_vault import fetch_backup, keep_backup
+from blocks.backup_vault import fetch_backup
 from blocks.bucket_replica import list_current, observe_replica
 from domain.backup import Manifest
 from domain.backup_bucket import (
@@ -18,6 +18,7 @@ from domain.backup_bucket import (
     write_listing,
 )
 from domain.backup_plan import name_folder
+from tasks.known_backup import keep_and_record
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
@@ -38,21 +39,7 @@ def list_media(run: Run, backup_id: str) -> dict[str, Any]:
     file = run.folder / "listing"
     file.write_text(write_listing(objects))
     manifest = describe_listing(objects, hashlib.sha256(file.read_bytes()).hexdigest(), taken_at)
-    folder = name_folder(run.environment, backup_id)
-    location = keep_backup(run.account, folder, file, manifest.model_dump_json(exclude_none=True))
-    file.unlink()
-    ledger().add_backup(
-        backup_id,
-        run.environment,
-        kind=BUCKET,
-        account=run.account.name,
-        location=location,
-        size_bytes=sum(one.size_bytes for one in objects),
-        manifest=manifest,
-        taken_at=taken_at,
-        run_id=run.run_id,
-        actor=run.actor,
-    )
+    keep_and_record(run, backup_id, BUCKET, file, manifest, sum(one.size_bytes for one in objects))
     return {"backup_id": backup_id, "objects": len(objects)}
 
 

@@ -27,6 +27,7 @@ from domain.rds import (
     name_snapshot,
     name_temporary,
 )
+from tasks.known_backup import record_backup
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
@@ -62,19 +63,10 @@ def _record_left(run: Run, instance: Instance) -> None:
 
 def _record(run: Run, backup_id: str, snapshot: Snapshot) -> dict[str, Any]:
     size_bytes = snapshot.storage_gib * 2**30
-    ledger().add_backup(
-        backup_id,
-        run.environment,
-        kind=RDS_SNAPSHOT,
-        account=run.account.name,
-        location=snapshot.arn,
-        size_bytes=size_bytes,
-        manifest=describe_snapshot(snapshot),
-        taken_at=snapshot.created_at or read_clock(),
-        run_id=snapshot.tags.get("run", run.run_id),
-        actor=run.actor,
-    )
-    return {"backup_id": backup_id, "location": snapshot.arn, "size_bytes": size_bytes}
+    return record_backup(
+        run, backup_id, RDS_SNAPSHOT, snapshot.arn, size_bytes, describe_snapshot(snapshot),
+        snapshot.created_at, snapshot.tags.get("run", ""),
+    )  # fmt: skip
 
 
 def _find_instance(run: Run) -> Instance:

@@ -30,9 +30,7 @@ def take_snapshot(pair: Pair, file: Path, on_start: Callable[[int], None] = lamb
 
     As the role `backup`, which reads and changes nothing; the manifest lacks the file's sha256.
     """
-    with connect(pair, "probe") as session:
-        for statement in MARK:
-            session.execute(statement)
+    write_sentinel(pair)
     with connect(pair, "backup") as session:
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (snapshot, taken_at, wal_position, version) = session.execute(
@@ -40,7 +38,7 @@ def take_snapshot(pair: Pair, file: Path, on_start: Callable[[int], None] = lamb
         ).fetchone() or ("", datetime.now(UTC), "", "")
         with _dumping(pair, file, str(snapshot), on_start) as dumping:
             tables = measure_tables(session, list_tables(session))
-            sentinels = _read_sentinels(session)
+            sentinels = read_sentinels(session)
             _finish(pair, dumping)
         session.execute("ROLLBACK")
     return Manifest(
@@ -52,6 +50,13 @@ def take_snapshot(pair: Pair, file: Path, on_start: Callable[[int], None] = lamb
         server_version=version,
         kind="logical",
     )
+
+
+def write_sentinel(pair: Pair) -> None:
+    """A row that a backup taken from now on has to have."""
+    with connect(pair, "probe") as session:
+        for statement in MARK:
+            session.execute(statement)
 
 
 def _dumping(pair: Pair, file: Path, snapshot: str, on_start: Callable[[int], None]) -> "subprocess.Popen[str]":
@@ -83,7 +88,8 @@ def _finish(pair: Pair, dumping: "subprocess.Popen[str]") -> None:
         )
 
 
-def _read_sentinels(session: Session) -> tuple[Sentinel, ...]:
+def read_sentinels(session: Session) -> tuple[Sentinel, ...]:
+    """The newest sentinels that a session sees, oldest first."""
     rows: list[tuple[Any, ...]] = session.execute(
         f"SELECT id, written_at FROM {TABLE} ORDER BY id DESC LIMIT {SENTINELS}"  # noqa: S608 - our own names
     ).fetchall()

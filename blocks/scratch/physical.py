@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from psycopg import sql
+
 from blocks.scratch.jail import Jail
 from blocks.scratch.server import (
     PREPARE_DATABASE,
@@ -29,6 +31,9 @@ from domain.restore import EngineWords, read_engine_words
 #: Settings that name files of the source's server, which are not here.
 CONFIG = {"config_file": "/scratch/conf/postgresql.conf", "hba_file": "/scratch/conf/pg_hba.conf"}
 VERIFY_SECONDS = 3600
+#: What pg_basebackup leaves beside the data: each file with its checksum.
+FILE_LIST = "backup_manifest"
+NO_CHECKSUMS = "data checksums are not enabled"
 
 
 class NotRecoveredError(Exception):
@@ -47,11 +52,11 @@ class PhysicalBackup:
 
 @dataclass(frozen=True)
 class ReceivedPhysical:
-    """Its copy in a jail: hash and size of all its files, and what `pg_verifybackup` says of it."""
+    """Its copy in a jail: hash and size of all its files, and what `pg_verifybackup` says; None where it cannot."""
 
     sha256: str
     size_bytes: int
-    words: EngineWords
+    words: EngineWords | None
 
 
 def receive_physical(backup: PhysicalBackup, jail: Jail) -> ReceivedPhysical:
@@ -62,12 +67,27 @@ def receive_physical(backup: PhysicalBackup, jail: Jail) -> ReceivedPhysical:
     sha256, size_bytes = hash_files(data, jail.dump / "wal")
     _give_all(jail, data)
     _give_all(jail, jail.dump / "wal")
-    options = ("--no-parse-wal", "--quiet", "--exit-on-error")
-    done = jail.run("pg_verifybackup", *options, "/scratch/data", timeout=VERIFY_SECONDS)
+    words = _check_files(jail)
     for name in ("postgresql.auto.conf", "standby.signal", "recovery.signal", "tablespace_map"):
         (data / name).unlink(missing_ok=True)
-    words = read_engine_words("pg_verifybackup", done.returncode, f"{done.stderr}\n{done.stdout}")
     return ReceivedPhysical(sha256, size_bytes, words)
+
+
+def _check_files(jail: Jail) -> EngineWords | None:
+    """What `pg_verifybackup` says, where the backup has PostgreSQL's own list of its files: barman keeps none."""
+    if not (jail.work / "data" / FILE_LIST).exists():
+        return None
+    options = ("--no-parse-wal", "--quiet", "--exit-on-error")
+    done = jail.run("pg_verifybackup", *options, "/scratch/data", timeout=VERIFY_SECONDS)
+    return read_engine_words("pg_verifybackup", done.returncode, f"{done.stderr}\n{done.stdout}")
+
+
+def check_checksums(jail: Jail) -> EngineWords:
+    """What `pg_checksums` says of every page of a server that has ended in order; a server may have none."""
+    done = jail.run("pg_checksums", "--check", "-D", "/scratch/data", timeout=VERIFY_SECONDS)
+    if NO_CHECKSUMS in done.stderr:
+        return EngineWords("pg_checksums", 0, ())
+    return read_engine_words("pg_checksums", done.returncode, f"{done.stderr}\n{done.stdout}")
 
 
 def hash_files(*folders: Path) -> tuple[str, int]:
@@ -96,9 +116,12 @@ def _give_all(jail: Jail, folder: Path) -> None:
 
 
 @contextmanager
-def open_recovered(jail: Jail, backup: PhysicalBackup) -> Iterator[ScratchServer]:
+def open_recovered(
+    jail: Jail, backup: PhysicalBackup, words: EngineWords | None
+) -> Iterator[tuple[ScratchServer, EngineWords]]:
     """The server at the promised point, where a role without rights may read everything of one database.
 
+    With it what the engine says: the words that there are, else those of `pg_checksums` after the recovery.
     NotRecoveredError where it cannot come there, with what PostgreSQL says.
     """
     _write_config(jail, backup.database)
@@ -108,14 +131,16 @@ def open_recovered(jail: Jail, backup: PhysicalBackup) -> Iterator[ScratchServer
         **CONFIG,
         "restore_command": "cp /dump/wal/%f %p",
         "recovery_target_lsn": backup.target_lsn,
+        "recovery_target_inclusive": "off",  # the position is where what is promised ends
         "recovery_target_timeline": "latest",
         "recovery_target_action": "promote",
         "hot_standby": "off",
     }
     _recover(jail, backup.database, recovery)
+    said = words or check_checksums(jail)
     _prepare(jail, backup.database)
     with run_server(jail, answers, backup.database, CONFIG) as server:
-        yield server
+        yield server, said
 
 
 def _write_config(jail: Jail, database: str) -> None:
@@ -138,7 +163,9 @@ def _recover(jail: Jail, database: str, settings: dict[str, str]) -> None:
 
 def _prepare(jail: Jail, database: str) -> None:
     """In single-user mode, for nobody here has a password of the source's superuser, and nobody shall."""
-    statements = "".join(f"{one};\n\n" for one in (*PREPARE_READER, *PREPARE_DATABASE))
+    may_connect = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), sql.Identifier(ROLE))
+    prepared = (*PREPARE_READER, may_connect.as_string(), *PREPARE_DATABASE)
+    statements = "".join(f"{one};\n\n" for one in prepared)
     options = [word for name, value in CONFIG.items() for word in ("-c", f"{name}={value}")]
     command = ("--single", "-j", "-D", "/scratch/data", *options, database)
     done = jail.run("postgres", *command, text=statements, timeout=VERIFY_SECONDS)

@@ -75,10 +75,11 @@ def verify_physical(backup: PhysicalBackup, wanted: Wanted, folder: Path, progra
         received = receive_physical(backup, jail)
         file = judge_file(wanted.manifest, received.sha256, received.size_bytes)
         try:
-            with open_recovered(jail, backup) as server:
-                return _ask(server, file, received.words, wanted, time.monotonic() - began)
+            with open_recovered(jail, backup, received.words) as (server, words):
+                return _ask(server, file, words, wanted, time.monotonic() - began)
         except NotRecoveredError as error:
-            words = EngineWords("postgres", 1, (*received.words.faults, str(error)))
+            faults = received.words.faults if received.words else ()
+            words = EngineWords("postgres", 1, (*faults, str(error)))
             engine = judge_engine(words, 0, time.monotonic() - began)
             return decide_verdict({Question.FILE: file, Question.ENGINE: engine, **not_restored(wanted.owed)}, None)
     finally:

@@ -43,15 +43,24 @@ def restore(folder: Path, yes: bool, as_json: bool) -> None:
     _answer(["restore", str(folder.absolute()), *(["--yes"] if yes else [])], as_json, "Restored from")
 
 
-@backup.command(epilog="Example: terrarium backup take dev")
+@backup.command(
+    epilog="""\b
+Example: terrarium backup take dev
+         terrarium backup take dev --kind physical"""
+)
 @click.argument("environment")
+@click.option(
+    "--kind",
+    type=click.Choice(("logical", "physical")),
+    help="A dump, or a base backup with its WAL; else what ENVIRONMENT's file says.",
+)
 @json_option
 @waiting_options
-def take(environment: str, as_json: bool, timeout: float | None, no_wait: bool) -> int:
+def take(environment: str, kind: str | None, as_json: bool, timeout: float | None, no_wait: bool) -> int:
     """Take a backup of ENVIRONMENT's database into its account's vault."""
     from console.cli.backups import take_backup
 
-    return take_backup(environment, as_json, read_waiting(timeout, no_wait))
+    return take_backup(environment, kind, as_json, read_waiting(timeout, no_wait))
 
 
 @backup.command("list", epilog="Example: terrarium backup list dev")

@@ -11,10 +11,10 @@ from console.cli.verdict import EXIT_UNPROVED, print_verdict
 from console.cli.wait import print_end, wait_for_run
 
 
-def take_backup(environment: str, as_json: bool, waiting: Waiting) -> int:
+def take_backup(environment: str, kind: str | None, as_json: bool, waiting: Waiting) -> int:
     """Start the run, follow it, and show the backup that it took."""
-    api = connect()
-    run = wait_for_run(api, api.post(f"/api/environments/{environment}/backups"), waiting)
+    api, wanted = connect(), {"kind": kind} if kind else {}
+    run = wait_for_run(api, api.post(f"/api/environments/{environment}/backups", wanted), waiting)
     all_taken = [one for one in _read(api, environment) if one["run_id"] == run["run_id"]]
     taken = min(all_taken, key=lambda one: one["kind"] == "bucket", default=None)
     if run["status"] != "succeeded" or taken is None:

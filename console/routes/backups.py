@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from blocks.ledger.backups import BackupRow, VerdictRow
 from console.contract import Run
-from console.contract_backup import EnvironmentBackup, EnvironmentBackups, RestoreTest, VerifyRequest
+from console.contract_backup import BackupRequest, EnvironmentBackup, EnvironmentBackups, RestoreTest, VerifyRequest
 from console.routes.asking import Asked, answer_once
 from console.routes.requests import read_environment, start_run
 from console.sources import Given
@@ -23,12 +23,15 @@ def list_backups(sources: Given, name: str) -> EnvironmentBackups:
 
 
 @router.post("/{name}/backups", status_code=202)
-def take_backup(sources: Given, asking: Asked, name: str, response: Response) -> Run:
+def take_backup(
+    sources: Given, asking: Asked, name: str, response: Response, request: BackupRequest | None = None
+) -> Run:
     """Start the run that takes one."""
 
     def start() -> Run:
         version = read_environment(sources, name).spec_version
-        return start_run(sources, asking, name, Operation.BACKUP, version)
+        wanted = {"kind": request.kind} if request and request.kind else {}
+        return start_run(sources, asking, name, Operation.BACKUP, version, parameters=wanted)
 
     return answer_once(response, sources, asking, start)
 

@@ -1,5 +1,6 @@
 """What a run does about backups, and how it is told."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,11 +17,14 @@ from domain.backup_plan import (
     read_suites,
 )
 from domain.backup_report import render_backup, render_verdict
-from domain.backup_upkeep import Alarm, KnownBackup, Trend
+from domain.backup_upkeep import Alarm, Kind, KnownBackup, Trend
 from domain.errors import RefusedError
+from domain.spec import EnvironmentSpec
+from domain.step import Undo
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+KINDS: tuple[Kind, ...] = ("logical", "physical")
 PAIR, RDS, NONE = (read_declared(name)[1] for name in ("dev", "production", "sandbox"))
 
 
@@ -44,6 +48,47 @@ def test_a_backup_is_taken_and_old_ones_are_let_go() -> None:
     gone = plan.steps[1].arguments["backup_ids"]
     assert {"b1", "b5"}.isdisjoint(gone)
     assert {"b50", "b100", "b399"} <= set(gone)
+
+
+def set_kind(kind: str) -> EnvironmentSpec:
+    """The environment with a pair, whose file says which kind is taken."""
+    content = json.loads(PAIR.canonical_json())
+    content["data"]["database"]["backups"]["kind"] = kind
+    return EnvironmentSpec.model_validate_json(json.dumps(content))
+
+
+def test_the_kind_is_the_files_unless_somebody_says_another() -> None:
+    """A physical one is undone as long as it is not recorded, and its WAL is looked through after it."""
+    physical = ["take_base_backup", "expire_wal", "publish_backup"]
+    logical = ["take_dump", "publish_backup"]
+    assert names(decide_take(PAIR, [], NOON, "physical")) == physical
+    assert names(decide_take(set_kind("physical"), [], NOON)) == physical
+    assert names(decide_take(set_kind("physical"), [], NOON, "logical")) == logical
+    assert names(decide_take(set_kind("logical"), [], NOON)) == logical
+    undo = decide_take(PAIR, [], NOON, "physical").steps[0].undo
+    assert undo == Undo(name="delete_unrecorded", arguments={"backup_id": "dev-20261124T120000Z"})
+
+
+def test_a_kind_that_is_not_the_databases_is_refused() -> None:
+    """RDS has snapshots alone, and somebody without a pair is told so; so is a kind that nobody knows."""
+    assert names(decide_take(RDS, [], NOON))[0] == "take_rds_snapshot"
+    for spec, kind in ((RDS, "physical"), (RDS, "logical"), (NONE, "physical")):
+        with pytest.raises(RefusedError, match="has no database pair") as caught:
+            decide_take(spec, [], NOON, kind)
+        assert "Leave the kind away" in caught.value.resolution
+    with pytest.raises(RefusedError, match="no backups of the kind 'tape'"):
+        decide_take(PAIR, [], NOON, "tape")
+
+
+def test_no_kind_is_kept_in_place_of_another() -> None:
+    """A new base backup lets old ones go and no dump; and the other way round."""
+    days = range(1, 400)
+    known = [KnownBackup(id=f"{kind}{day}", kind=kind, taken_at=NOON - day * DAY) for kind in KINDS for day in days]
+    for kind in KINDS:
+        alone = [one for one in known if one.kind == kind]
+        gone = decide_take(PAIR, alone, NOON, kind).steps[1].arguments["backup_ids"]
+        both = decide_take(PAIR, known, NOON, kind).steps[1].arguments["backup_ids"]
+        assert [one for one in both if one.startswith(kind)] == gone
 
 
 def test_what_cannot_be_backed_up_is_refused() -> None:

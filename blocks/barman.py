@@ -1,0 +1,128 @@
+"""Base backups by barman, a program of its own, into the vault of an account; unpacked here.
+
+Barman's own restore unpacks whatever the archive says, also outside its folder (`tarfile` without a filter, on Python
+before 3.14), and here it would do so as root: so what it kept is unpacked by us, where nothing leaves the folder.
+"""
+
+import os
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from blocks.aws import AwsAccount
+from blocks.backup_vault import list_keys
+from blocks.child import OutOfTimeError, run_child
+from blocks.postgres.pair_files import Pair
+from domain.errors import PermanentError, TemporaryError
+from domain.pair import Node
+
+#: What barman calls the server: the folder of a backup holds one alone.
+SERVER = "pair"
+ARCHIVE_SUFFIX = ".tar.lz4"
+TIMEOUT_SECONDS = 6 * 3600
+GRACE_SECONDS = 20.0
+
+
+class UnreadableBaseError(PermanentError):
+    """What the vault has cannot be unpacked."""
+
+
+def take_base(account: AwsAccount, pair: Pair, node: Node, folder: str, work: Path) -> None:
+    """Copy a server's data into a folder of the vault while it runs, compressed and encrypted.
+
+    Barman starts and ends the backup in the server as the role `backup`, and reads the files beside us. `work` is a
+    folder of the run, in which its processes are found. TemporaryError where it was interrupted by the server or S3.
+    """
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    told: list[str] = []
+    try:
+        ended = run_child(
+            [sys.executable, "-I", "-m", "barman.clients.cloud_backup", *_list_options(account, folder)],
+            folder=work,
+            environment={**_read_credentials(account), **pair.variables("backup", node, "postgres")},
+            on_line=told.append,
+            timeout_seconds=TIMEOUT_SECONDS,
+            grace_seconds=GRACE_SECONDS,
+        )
+    except OutOfTimeError as error:
+        raise PermanentError(
+            f"{pair.environment}: the base backup was not done after {TIMEOUT_SECONDS} seconds.",
+            "Give the machine a faster way to the vault, or take dumps: `terrarium backup take NAME --kind logical`.",
+        ) from error
+    if ended.returncode:
+        raise TemporaryError(
+            f"{pair.environment}: barman's base backup failed: {_find_fault(ended.stderr)}",
+            "Mend what it names: the primary, its role `backup`, the way to the vault. It is tried again.",
+        )
+
+
+def _list_options(account: AwsAccount, folder: str) -> list[str]:
+    is_emulated = account.kind == "emulator" and account.endpoint_url
+    place = ["--endpoint-url", str(account.endpoint_url), "--addressing-style", "path"] if is_emulated else []
+    key = ["--sse-kms-key-id", account.kms_key_id] if account.kms_key_id else []
+    how = ["--lz4", "--immediate-checkpoint", "--jobs", "1", "--encryption", "aws:kms"]
+    return [*how, *key, *place, f"s3://{account.vault_bucket}/{folder}", SERVER]
+
+
+def _read_credentials(account: AwsAccount) -> dict[str, str]:
+    """For the child alone: the keys of our own session in the account, which end within the hour on AWS."""
+    with account.translated("asking for the keys of a base backup"):
+        found = account.session().get_credentials()
+    if found is None:
+        raise PermanentError(
+            f"account {account.name}: there are no keys to take a base backup with.", "Give it a role."
+        )
+    keys = found.get_frozen_credentials()
+    token = {"AWS_SESSION_TOKEN": keys.token} if keys.token else {}
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+        "AWS_ACCESS_KEY_ID": str(keys.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
+        **token,
+        "AWS_DEFAULT_REGION": account.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _find_fault(told: str) -> str:
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    grave = [line for line in lines if "ERROR" in line]
+    return ([*lines, *grave] or ["it gave no reason"])[-1]
+
+
+def fetch_base(account: AwsAccount, folder: str, target: Path) -> None:
+    """Unpack a base backup into a new folder, by reading alone, as it comes: nothing is kept beside it.
+
+    UnreadableBaseError where it is not there, or is no archive any more.
+    """
+    target.mkdir(mode=0o700, parents=True)
+    keys = sorted(key for key in list_keys(account, folder) if key.endswith(ARCHIVE_SUFFIX))
+    if not keys:
+        raise UnreadableBaseError(f"The vault has no base backup in {folder}.", "Take another one.")
+    for key in keys:
+        with account.translated(f"fetching {key} from {account.vault_bucket}"):
+            body = account.client("s3").get_object(Bucket=account.vault_bucket, Key=key)["Body"]
+            _unpack(body, key, target)
+
+
+def _unpack(body: Any, key: str, target: Path) -> None:
+    import lz4.frame
+
+    try:
+        with lz4.frame.open(body, "rb") as content, tarfile.open(fileobj=content, mode="r|") as archive:
+            archive.extractall(target, filter="data")
+    except (tarfile.TarError, EOFError, RuntimeError) as error:
+        raise UnreadableBaseError(
+            f"{key} of the vault cannot be unpacked: {error}.", "What is there is not what was kept: take another one."
+        ) from error
+    except OSError as error:
+        raise PermanentError(
+            f"{key} of the vault cannot be unpacked here: {error.strerror or error}.",
+            "Make room in the state folder for two copies of the database.",
+        ) from error
