@@ -91,8 +91,11 @@ class DrilledEnvironment:
         assert self.read(primary) == self.read(other(primary))
 
     def kill_at(self, word: str, step: str, moment: str, **parameters: Any) -> RunRow:
-        """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one."""
-        world = self.world
+        """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one.
+
+        Where there was none and the run died before its first step, nothing was touched, and the next one converges.
+        """
+        world, had_primary = self.world, bool(read_state(self.pair).primaries)
         known = {run.run_id for run in world.ledger.list_runs(self.name)}
         with world.faults.order(self.name, step, moment, "hang"):
             world.process.tell("run", word, {"environment": self.name, **parameters}, None)
@@ -103,6 +106,8 @@ class DrilledEnvironment:
         assert len(read_state(self.pair).primaries) <= 1
         world.sweep()
         (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
+        if not had_primary and not world.steps(run.run_id):
+            assert self.run(word, **parameters).status == "succeeded"
         self.check_order()
         return run
 

@@ -38,10 +38,18 @@ SETTINGS = {
 LIVING = [
     (fault, mode) for fault in ("frozen", "frozen and woken", "cut off") for mode in ("asynchronous", "synchronous")
 ]
-#: Flow, steps and parameters; the primary of the last is killed before.
+#: Flow, steps and parameters; the primary of the last is killed before each cell.
 WAYS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "an ungraceful drill": ("drill", UNGRACEFUL, {"mode": "ungraceful"}),
     "a graceful drill": ("drill", GRACEFUL, {"mode": "graceful"}),
+    **{
+        f"a drill of a {fault} primary up to the switch": (
+            "drill",
+            UNGRACEFUL[1:5],
+            {"mode": "ungraceful", "fault": fault.replace(" ", "_")},
+        )
+        for fault in ("frozen", "cut off")
+    },
     "a failover of a living primary": ("failover", FAILOVER, {"reason": "the proof"}),
     "a failover of a lost primary": ("failover", FAILOVER[1:], {"reason": "the proof", "accept_loss": True}),
 }
@@ -156,9 +164,10 @@ def check_steps(world: World, word: str, steps: tuple[str, ...], parameters: dic
             assert run.status in ("crashed", "succeeded"), (word, step, moment, run.error)
             assert run.status == "crashed" or step.startswith("publish_"), (word, step, moment)
             assert world.status(drilled.name) == "ready"
+    early = "; a run that died before its first step had touched nothing, and the next failover converged"
     return (
         f"{len(places)} cells: at most one writable primary at every look, exactly one after the sweep, with a standby "
-        "behind it that has every row; the environment is ready"
+        f"behind it that has every row; the environment is ready{early if parameters.get('accept_loss') else ''}"
     )
 
 
