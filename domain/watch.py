@@ -18,8 +18,8 @@ from domain.look import VANTAGES, Watched
 from domain.pair import Node
 from domain.spec_parts import Recovery
 
-#: A standby that has said nothing for so long, beside the detection time, counts as silent.
-STANDBY_SECONDS = 10.0
+#: So long, beside the detection time, the standby's word is waited for, which has to be from after the loss.
+STANDBY_SECONDS = 5.0
 
 
 class WatchState(StrEnum):
@@ -80,13 +80,16 @@ def decide_watch(watched: Watched, standing: Standing, attempted: str, now: date
     """What a watcher does now. `attempted` is the outage that it has started a failover for, if any."""
     if standing.busy_with:
         return Verdict(state=WatchState.BUSY, told=f"{standing.busy_with} changes it")
+    if watched.primary is None:
+        return _describe_unknown(watched, standing, now)
     sights = [watched.sight(vantage) for vantage in VANTAGES]
     gone = [sight.is_gone(now, standing.detection) for sight in sights]
     if not any(gone):
         return _describe_present(watched)
     if not all(gone):
         return _describe_divided(watched, standing, now)
-    assert watched.seen_at is None or watched.seen_at <= now
+    if not _has_spoken(watched) and not _is_overdue(watched, standing, now):
+        return Verdict(state=WatchState.MISSED, told=f"{_tell_sights(watched, now)}; the standby is asked")
     outage = name_outage(watched)
     reasons = list(_list_obstacles(watched, standing, now))
     if outage and outage == attempted:
@@ -95,6 +98,23 @@ def decide_watch(watched: Watched, standing: Standing, attempted: str, now: date
     if reasons:
         return Verdict(state=WatchState.BLOCKED, told=f"{told}; no failover starts: {'; '.join(reasons)}")
     return Verdict(state=WatchState.LOST, told=f"{told}; {_tell_loss(watched, standing, now)}", outage=outage)
+
+
+def _lost_since(watched: Watched) -> datetime | None:
+    """Since when nobody sees the primary; None where somebody does."""
+    since = [watched.sight(vantage).gone_since for vantage in VANTAGES]
+    return None if None in since else max(filter(None, since))
+
+
+def _has_spoken(watched: Watched) -> bool:
+    """The standby has answered since the primary is lost: one that died with it is nothing to promote."""
+    since = _lost_since(watched)
+    return watched.standby is not None and since is not None and watched.standby.at >= since
+
+
+def _is_overdue(watched: Watched, standing: Standing, now: datetime) -> bool:
+    since = _lost_since(watched)
+    return since is not None and now - since > standing.detection + timedelta(seconds=STANDBY_SECONDS)
 
 
 def name_outage(watched: Watched) -> str:
@@ -115,11 +135,17 @@ def count_loss_seconds(watched: Watched, now: datetime) -> float | None:
     return (now - watched.whole_at).total_seconds() if watched.whole_at else None
 
 
+def _describe_unknown(watched: Watched, standing: Standing, now: datetime) -> Verdict:
+    """Which server the standby would look for is not known either: only the clients' sight counts."""
+    if not watched.clients_sight.is_gone(now, standing.detection):
+        return Verdict(state=WatchState.UNKNOWN, told="the primary was not seen yet")
+    told = "no primary is behind the name; no failover starts: this watcher has never seen it, nor what would be lost"
+    return Verdict(state=WatchState.BLOCKED, told=told)
+
+
 def _describe_present(watched: Watched) -> Verdict:
     if any(watched.sight(vantage).gone_since for vantage in VANTAGES):
         return Verdict(state=WatchState.MISSED, told="the primary did not answer, not for long enough yet")
-    if watched.primary is None:
-        return Verdict(state=WatchState.UNKNOWN, told="the primary was not seen yet")
     return Verdict(state=WatchState.SEEN, told="the primary answers")
 
 
@@ -134,11 +160,10 @@ def _describe_divided(watched: Watched, standing: Standing, now: datetime) -> Ve
 
 
 def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iterator[str]:
-    patience = standing.detection + timedelta(seconds=STANDBY_SECONDS)
-    if watched.primary is None or watched.seen_at is None:
-        yield "this watcher has never seen the primary, so it cannot know what would be lost"
-    if watched.standby is None or now - watched.standby.at > patience:
-        yield "the standby does not answer"
+    if watched.seen_at is None:
+        yield "neither has ever seen it"
+    if watched.standby is None or not _has_spoken(watched):
+        yield "the standby has not answered since"
     elif watched.primary and watched.standby.timeline != watched.primary.timeline:
         yield f"the standby is on timeline {watched.standby.timeline}, the primary on {watched.primary.timeline}"
     if watched.primary:

@@ -151,6 +151,11 @@ class Observer:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process, which its rows are named by."""
+        return self._process.pid
+
     def wait(self, rows: int = 20) -> None:
         """Until it writes."""
         wait_for("the observer writes", lambda: len(self.read()) >= rows, 30)

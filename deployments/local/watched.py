@@ -123,7 +123,8 @@ class EnvironmentWatch:
                     self._watched = note_primary(self._watched, sample)
 
     def _sample_standby_on(self) -> None:
-        while not self._ended.wait(SAMPLE_SECONDS):
+        """More often while the primary is missed: its word after the loss is what a failover waits for."""
+        while not self._ended.wait(self._pause_seconds if self._watched.clients_sight.gone_since else SAMPLE_SECONDS):
             primary = self._watched.primary
             sample = sample_standby(self.pair, primary.node) if primary else None
             if sample and (read_clock() - sample.at).total_seconds() < STALE_SECONDS:

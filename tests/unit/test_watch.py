@@ -139,16 +139,19 @@ def test_a_message_that_the_standby_received_is_an_answer() -> None:
 def test_a_watcher_that_slept_counts_anew() -> None:
     """Two looks a minute apart are not a minute without an answer."""
     watched = look(whole(), 1, *BOTH)
-    assert decide(look(watched, 61, *BOTH), 61).state is WatchState.MISSED
-    assert decide(look(watched, 6, *BOTH), 6).state is not WatchState.MISSED
+    assert decide(note_standby(look(watched, 61, *BOTH), standby(61)), 61).state is WatchState.MISSED
+    assert decide(note_standby(look(watched, 6, *BOTH), standby(6)), 6).state is WatchState.LOST
 
 
 def test_who_was_never_seen_is_not_failed_over() -> None:
     """A watcher that came after the outage cannot know what would be lost."""
     assert decide(Watched()).state is WatchState.UNKNOWN
+    assert decide(lose(Watched(), end=5), 5).state is WatchState.UNKNOWN
     verdict = decide(lose(Watched()))
     assert verdict.state is WatchState.BLOCKED
-    assert "never seen the primary" in verdict.told
+    assert "this watcher has never seen it" in verdict.told
+    told_only = lose(note_standby(note_primary(Watched(), primary(0)), standby(0.1)))
+    assert "neither has ever seen it" in decide(told_only).told
     assert name_outage(Watched()) == ""
 
 
@@ -222,12 +225,14 @@ def test_a_standby_that_lags_steadily_is_known_to_catch_up() -> None:
 
 
 def test_a_standby_that_is_silent_or_elsewhere_is_not_promoted() -> None:
-    """Its last word is too old, or it is on another timeline than the primary."""
+    """Its last word is from before the loss, or it is on another timeline than the primary."""
     silent = look(whole(), 1, *BOTH)
-    for second in range(2, 31):
+    for second in range(2, 13):
         silent = look(silent, second, *BOTH)
-    assert "the standby does not answer" in decide(silent, 30).told
-    assert decide(note_standby(silent, standby(29)), 30).state is WatchState.LOST
+    assert decide(silent, 11).state is WatchState.MISSED
+    assert "the standby has not answered since" in decide(silent, 12).told
+    assert decide(note_standby(silent, standby(0.9)), 12).state is WatchState.BLOCKED
+    assert decide(note_standby(silent, standby(1.1)), 12).state is WatchState.LOST
     assert "on timeline 2, the primary on 1" in decide(note_standby(lose(whole()), standby(6, timeline=2))).told
 
 
