@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from blocks.state_lock import LockHolder, read_lock_file
 from domain.errors import PermanentError, RefusedError
 from domain.infrastructure import StackAccount
+from domain.vault_policy import write_reading_policy
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -53,6 +54,7 @@ class AwsAccount(Block):
     kms_key_id: str = Field(default="", description="ARN or id of the key of both buckets; empty: their own default.")
 
     _session_name: str = PrivateAttr("terrarium")
+    _policy: str = PrivateAttr("")
     _clients: dict[tuple[str, str], Any] = PrivateAttr(default_factory=dict)
     _sessions: "dict[str, boto3.Session]" = PrivateAttr(default_factory=dict)
     _lock: Any = PrivateAttr(default_factory=threading.RLock)
@@ -61,6 +63,17 @@ class AwsAccount(Block):
         """The same account as a run sees it: the account's audit log calls its calls `terrarium-<run_id>`."""
         account = AwsAccount(**self.model_dump(include=set(AwsAccount.model_fields)))
         account._session_name = f"terrarium-{run_id}"[:64]
+        return account
+
+    def for_reading(self, *prefixes: str) -> "AwsAccount":
+        """The same account as somebody sees it who may only read what is below these prefixes of the vault.
+
+        Without a role to assume nothing can be taken away: then it is whoever we are.
+        """
+        account = self.for_run("")
+        account._session_name = self._session_name
+        partition = self.role_arn.split(":")[1] if self.role_arn else "aws"
+        account._policy = write_reading_policy(self.vault_bucket, prefixes, self.region, partition)
         return account
 
     def owner(self) -> StackAccount:
@@ -86,7 +99,8 @@ class AwsAccount(Block):
         key = region or self.region
         with self._lock:
             if key not in self._sessions:
-                opened = open_session(key, self._endpoint, self.role_arn, self._session_name, self._external_id)
+                name, policy = self._session_name, self._policy
+                opened = open_session(key, self._endpoint, self.role_arn, name, self._external_id, policy)
                 self._sessions[key] = boto3.Session(botocore_session=opened, region_name=key)
             return self._sessions[key]
 

@@ -66,14 +66,18 @@ _EMULATOR: dict[str, Any] = {
 
 
 def open_session(
-    region: str, endpoint_url: str | None, role_arn: str, session_name: str, external_id: str = ""
+    region: str, endpoint_url: str | None, role_arn: str, session_name: str, external_id: str = "", policy: str = ""
 ) -> AccountSession:
-    """A session as that role (refreshed before it expires), or as whoever we are where `role_arn` is empty."""
+    """A session as that role (refreshed before it expires), or as whoever we are where `role_arn` is empty.
+
+    `policy` takes away from what the role may do; without a role there is nothing that it could be said with.
+    """
     session = AccountSession(region, endpoint_url)
     if not role_arn:
         return session
     source = AccountSession(region, endpoint_url)
     named = {"RoleSessionName": session_name} | ({"ExternalId": external_id} if external_id else {})
+    named |= {"Policy": policy} if policy else {}
     fetcher = AssumeRoleCredentialFetcher(source.create_client, source.get_credentials(), role_arn, extra_args=named)
     # mypy: the way botocore's own assume-role provider does it; there is no public setter for refreshable credentials
     session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]

@@ -72,7 +72,10 @@ def publish_backup(run: Run, backup_id: str) -> dict[str, Any]:
 
 @task(**REPEATABLE)
 def restore_and_ask(run: Run, backup_id: str) -> dict[str, Any]:
-    """Fetch a backup, restore it into a scratch server, ask the five questions, and record the verdict."""
+    """Fetch a backup, restore it into a scratch server, ask the five questions, and record the verdict.
+
+    What is fetched is fetched by a session that may only read it.
+    """
     row = read_backup(backup_id)
     delete_scratch.fn(run)
     taken_at = row.taken_at
@@ -91,7 +94,8 @@ def restore_and_ask(run: Run, backup_id: str) -> dict[str, Any]:
 def _verify_dump(run: Run, row: BackupRow, wanted: Wanted, scratch: Path) -> BackupVerdict:
     fetched = run.folder / "fetched"
     fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = fetch_backup(run.account, name_folder(run.environment, row.id), fetched)
+    folder = name_folder(run.environment, row.id)
+    file = fetch_backup(run.account.for_reading(f"{folder}/"), folder, fetched)
     return verify_dump(file, wanted, scratch, find_programs())
 
 

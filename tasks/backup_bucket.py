@@ -52,7 +52,8 @@ def ask_replica(run: Run, backup_id: str) -> dict[str, Any]:
     assert replica_region is not None, "what has a replica has a recovery region"
     fetched = run.folder / "fetched"
     fetched.mkdir(mode=0o700, parents=True, exist_ok=True)
-    content = fetch_backup(run.account, name_folder(run.environment, backup_id), fetched).read_bytes()
+    folder = name_folder(run.environment, backup_id)
+    content = fetch_backup(run.account.for_reading(f"{folder}/"), folder, fetched).read_bytes()
     listed = read_listing(content.decode())
     bucket, replica = (
         name_media(run.environment, run.account.account_id, region) for region in (run.spec.region, replica_region)

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import task
 
+from blocks.aws import AwsAccount
 from blocks.aws_objects import measure_vault
 from blocks.backup_vault import delete_backup, keep_manifest
 from blocks.barman import UnreadableBaseError, fetch_base, take_base
@@ -61,7 +62,7 @@ def take_base_backup(run: Run, backup_id: str) -> dict[str, Any]:
             "wal_archive": pair.record.archive_prefix,
         }
     )
-    names = _list_wal(run, manifest)
+    names = _list_wal(run, run.account, manifest)
     wait_for_segments(run.account, pair.record.archive_prefix, names, ARCHIVE_SECONDS)
     fetch_wal(run.account, pair.record.archive_prefix, names, wal)
     sealed = manifest.model_copy(update={"sha256": hash_files(base, wal)[0]})
@@ -83,11 +84,13 @@ def verify_base(run: Run, row: BackupRow, wanted: Wanted, scratch: Path) -> Back
     """The verdict over a base backup, recovered to the position that it promises."""
     manifest, folder = wanted.manifest, name_folder(run.environment, row.id)
     base, wal = _make_room(run)
+    reader = run.account.for_reading(f"{folder}/", manifest.wal_archive or "")
     try:
-        fetch_base(run.account, folder, base)
+        fetch_base(reader, folder, base)
     except UnreadableBaseError as error:
         return judge_unreadable(error.summary, wanted.owed)
-    fetch_wal(run.account, manifest.wal_archive or "", _list_wal(run, manifest), wal)
+    names = _list_wal(run, reader, manifest)
+    fetch_wal(reader, manifest.wal_archive or "", names, wal)
     backup = PhysicalBackup(base, wal, manifest.wal_position or "", DATABASE)
     return verify_physical(backup, wanted, scratch, find_programs())
 
@@ -115,7 +118,7 @@ def _make_room(run: Run) -> tuple[Path, Path]:
     return fetched / "base", fetched / "wal"
 
 
-def _list_wal(run: Run, manifest: Manifest) -> list[str]:
+def _list_wal(run: Run, account: AwsAccount, manifest: Manifest) -> list[str]:
     """The names of the segments that a backup needs, with the history of their timeline where it has one.
 
     TemporaryError where the roles changed while it was taken: then it is taken anew.
@@ -130,5 +133,5 @@ def _list_wal(run: Run, manifest: Manifest) -> list[str]:
         raise TemporaryError(
             f"{run.environment}: the roles of its pair changed while a base backup was taken.", "It is taken anew."
         )
-    history = {name_history(first)} & set(list_archived(run.account, manifest.wal_archive))
+    history = {name_history(first)} & set(list_archived(account, manifest.wal_archive))
     return [*history, *list_needed(first, last)]

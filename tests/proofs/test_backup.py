@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from blocks.ledger import RunRow
 from blocks.postgres_binaries import find_postgres_binaries
 from blocks.scratch.verification import Wanted, verify_dump, verify_physical
 from domain.backup import BackupVerdict, Manifest, Question, VerdictStatus, decide_verdict
 from domain.expectations import read_suites
 from tests.backup_faults import CORRUPTIONS, Corruption, hash_file
 from tests.backup_source import INVARIANTS, Source, create_source, write_suites
+from tests.backup_world import STEPS, BackedUp, make_backed_up
+from tests.flow_world import World
 from tests.physical_source import ArchivingSource, lose_segment, promise, run_archiving_source
 from tests.postgres_server import PostgresServer
 from tests.proofs.page import Page
@@ -128,3 +131,29 @@ def test_a_missing_wal_segment_is_caught(
     assert verdict.questions[Question.FILE].passed is True
     assert verdict.questions[Question.ENGINE].passed is False
     tell(f"missing WAL segment {name}", verdict, page)
+
+
+def test_killed_flows_leave_nothing(world: World, page: Page) -> None:
+    """SIGKILL at each step of both flows over base backups, before and after its effect, and amid barman's upload."""
+    shown = []
+    with make_backed_up(world, "t-killed") as backed_up:
+        for word, steps in STEPS.items():
+            for step in steps:
+                for moment in ("begin", "end"):
+                    assert backed_up.run("backup").status == "succeeded"
+                    kill_and_check(backed_up, word, backed_up.kill_at(word, step, moment))
+                    shown.append(f"{word} {step} {moment}")
+        kill_and_check(backed_up, "backup", backed_up.kill_amid_upload())
+    page.add(
+        "SIGKILL at every step of taking and verifying a base backup, before and after its effect, and amid its upload",
+        f"{len(shown) + 1} cells; every backup on record was whole, nothing else was left, and the next run succeeded",
+    )
+
+
+def kill_and_check(backed_up: BackedUp, word: str, run: RunRow) -> None:
+    """Swept, nothing is left of it; the next run converges."""
+    assert run.status in ("crashed", "succeeded"), run.error
+    backed_up.check(run)
+    again = backed_up.run(word)
+    assert again.status == "succeeded", again.error
+    backed_up.check(again)
