@@ -109,6 +109,8 @@ def fetch_base(account: AwsAccount, folder: str, target: Path) -> None:
         with account.translated(f"fetching {key} from {account.vault_bucket}"):
             body = account.client("s3").get_object(Bucket=account.vault_bucket, Key=key)["Body"]
             _unpack(body, key, target)
+    # A server that was made as a standby still has the list of the files that it was copied from: it is of another day.
+    (target / "backup_manifest").unlink(missing_ok=True)
 
 
 def _unpack(body: Any, key: str, target: Path) -> None:

@@ -10,13 +10,13 @@ from domain.account import Account
 from domain.errors import PermanentError, TemporaryError
 from domain.status import RunStatus
 
+DEPLOYMENTS = ("plan", "provision", "teardown", "expire", "anchor", "drill", "failover", "backup", "verify")
+
 
 class FakePrefect:
     """The part of Prefect that the console asks, without a worker: tests say with `enter` what becomes of a run."""
 
-    def __init__(
-        self, deployments: Iterable[str] = ("plan", "provision", "teardown", "expire", "anchor", "drill", "failover")
-    ) -> None:
+    def __init__(self, deployments: Iterable[str] = DEPLOYMENTS) -> None:
         self.runs: dict[str, PrefectRun] = {}
         self.logs: dict[str, list[PrefectLog]] = {}
         self.accounts: dict[str, Account] = {}

@@ -72,6 +72,11 @@ PREPARE_DATABASE = (
 OWN_SCHEMAS = ("terrarium_amcheck",)
 
 
+GRAVE = re.compile(r"\b(FATAL|PANIC):")
+#: What a server says to us when we ask too early: no word on why it ended.
+TURNED_AWAY = re.compile(r"FATAL:\s+the database system is ")
+
+
 class NoServerError(PermanentError):
     """A scratch server that ended before anybody could connect."""
 
@@ -219,5 +224,5 @@ def _prepare(server: ScratchServer) -> None:
 def _read_end(log: Path) -> str:
     """The last complaint of a server, else the last that it said."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    grave = [line for line in lines if re.search(r"\b(FATAL|PANIC):", line)]
+    grave = [line for line in lines if GRAVE.search(line) and not TURNED_AWAY.search(line)]
     return re.sub(r"^.*?\b(?=[A-Z]+: )", "", [*lines, *grave][-1]).strip() if lines else "it said nothing"
