@@ -40,12 +40,15 @@ class PrimarySample(BaseModel):
 
 
 class StandbySample(BaseModel):
-    """What the standby said of itself: how much it has of the WAL, and when it last heard of its primary."""
+    """What the standby said of itself: how much it has of the WAL, and when it last heard of its primary.
+
+    `timeline` is None where it receives nothing now: then it is where it was.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     at: datetime
-    timeline: int
+    timeline: int | None
     lsn: int
     heard_at: datetime | None
 
@@ -119,6 +122,8 @@ def note_primary(watched: Watched, sample: PrimarySample) -> Watched:
 
 def note_standby(watched: Watched, sample: StandbySample) -> Watched:
     """What is known after the standby has spoken. A message from its primary counts as seen, when it came."""
+    if sample.timeline is None and watched.standby:
+        sample = sample.model_copy(update={"timeline": watched.standby.timeline})
     updates: dict[str, object] = {"standby": sample}
     sight = watched.standby_sight
     if sample.heard_at and (sight.seen_at is None or sample.heard_at > sight.seen_at):

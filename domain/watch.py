@@ -165,7 +165,8 @@ def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iter
     if watched.standby is None or not _has_spoken(watched):
         yield "the standby has not answered since"
     elif watched.primary and watched.standby.timeline != watched.primary.timeline:
-        yield f"the standby is on timeline {watched.standby.timeline}, the primary on {watched.primary.timeline}"
+        known = watched.standby.timeline or "an unknown one"
+        yield f"the standby is on timeline {known}, the primary on {watched.primary.timeline}"
     if watched.primary:
         yield from _check_loss(watched, standing, now)
     if standing.hold and standing.hold.is_in_force(now):

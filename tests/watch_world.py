@@ -64,7 +64,11 @@ class WatchedEnvironment(DrilledEnvironment):
             found = self.list_failovers()
             return found if len(found) > known and found[0].finished_at else []
 
-        return wait_for("a failover has ended", find, timeout_seconds, 0.05)[0]
+        try:
+            return wait_for("a failover has ended", find, timeout_seconds, 0.05)[0]
+        except AssertionError as error:
+            log = (self.world.stack.settings.state_dir / "logs" / "watcher.log").read_text()
+            raise AssertionError(f"{error}; the watcher's log:\n{log[-2000:]}") from None
 
     def stays_without_run(self, seconds: float, state: str) -> None:
         """For so long nothing is started, there is never a second primary, and the watcher says `state` at the end."""

@@ -25,8 +25,9 @@ SELECT current_setting('cluster_name'),
   pg_current_wal_flush_lsn() - '0/0'::pg_lsn, current_setting('synchronous_standby_names') <> ''
 WHERE NOT pg_is_in_recovery()
 """
+#: Its timeline is only told while it receives: its control file may still have the one from before it joined.
 STANDBY = """
-SELECT coalesce(received_tli, (SELECT timeline_id FROM pg_control_checkpoint())),
+SELECT received_tli,
   greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) - '0/0'::pg_lsn,
   extract(epoch FROM clock_timestamp() - CASE WHEN status = 'streaming' THEN last_msg_receipt_time END)
 FROM (SELECT) AS always LEFT JOIN pg_stat_wal_receiver ON true

@@ -63,7 +63,7 @@ def primary(seconds: float, lsn: int = 100, node: Node = "a", timeline: int = 1,
     return PrimarySample(at=at(seconds), node=node, timeline=timeline, lsn=lsn, is_synchronous=sync)
 
 
-def standby(seconds: float, lsn: int = 100, timeline: int = 1, heard: float | None = None) -> StandbySample:
+def standby(seconds: float, lsn: int = 100, timeline: int | None = 1, heard: float | None = None) -> StandbySample:
     """The standby's word."""
     return StandbySample(at=at(seconds), timeline=timeline, lsn=lsn, heard_at=None if heard is None else at(heard))
 
@@ -234,6 +234,19 @@ def test_a_standby_that_is_silent_or_elsewhere_is_not_promoted() -> None:
     assert decide(note_standby(silent, standby(0.9)), 12).state is WatchState.BLOCKED
     assert decide(note_standby(silent, standby(1.1)), 12).state is WatchState.LOST
     assert "on timeline 2, the primary on 1" in decide(note_standby(lose(whole()), standby(6, timeline=2))).told
+
+
+def test_a_standby_that_receives_nothing_is_where_it_was() -> None:
+    """Its primary is dead, so it names no timeline; one that never named any is not known to follow."""
+    assert decide(note_standby(lose(whole()), standby(6, timeline=None))).state is WatchState.LOST
+    never = look(
+        note_standby(note_primary(Watched(), primary(0)), standby(0.1, timeline=None)), 0.2, *BOTH, answered=True
+    )
+    for second in range(1, 7):
+        never = look(never, second, *BOTH)
+    told = decide(note_standby(never, standby(6, timeline=None))).told
+    assert "the standby is on timeline an unknown one, the primary on 1" in told
+    assert "never seen to have all" in told
 
 
 def test_what_a_run_changes_is_the_runs() -> None:
