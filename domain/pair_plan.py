@@ -22,14 +22,14 @@ REMOVES = "It removes what was to be removed; provisioning makes a new, empty pa
 class ObservedPair(BaseModel):
     """A pair as it is; None where there is none. `hindrance`: why none can be made here, "" where one can.
 
-    `is_archived`: its uploader knows the account as it is now.
+    `is_current`: its servers and its uploader run as this version and the account as it is now have them.
     """
 
     model_config = ConfigDict(frozen=True)
 
     record: PairRecord | None = None
     state: PairState | None = None
-    is_archived: bool = True
+    is_current: bool = True
     hindrance: str = ""
 
 
@@ -91,7 +91,7 @@ def delete_pair_step() -> Step:
 def _is_settled(wanted: PairSpec, observed: ObservedPair) -> bool:
     """Nothing is left to do. How many example rows it once got is no longer asked: its data is its own."""
     record, state = observed.record, observed.state
-    if record is None or state is None or not observed.is_archived or state.delay_ms != wanted.link_delay_ms:
+    if record is None or state is None or not observed.is_current or state.delay_ms != wanted.link_delay_ms:
         return False
     has_fenced = any(one.is_fenced for one in state.nodes) and len(state.primaries) == 1
     is_same = record.spec.model_copy(update={"example_rows": 0}) == wanted.model_copy(update={"example_rows": 0})

@@ -9,6 +9,7 @@ from prefect import get_run_logger, task
 from blocks.postgres import pair as pairs
 from blocks.postgres.account import choose_account, find_reachable
 from blocks.postgres.archive import is_archive_current, keep_archive
+from blocks.postgres.nodes import are_nodes_current
 from blocks.postgres.pair_files import Pair, open_pair, read_record
 from blocks.postgres.replication import read_primary, read_state, wait_for_replay
 from blocks.postgres.session import connect, translate_errors
@@ -41,8 +42,8 @@ def observe_pair(run: Run) -> ObservedPair:
 def observe_servers(run: Run) -> ObservedPair:
     """How both servers, the gateway and the link answer."""
     pair = open_environments_pair(run)
-    is_archived = is_archive_current(pair, run.account)
-    return ObservedPair(record=pair.record, state=read_state(pair), is_archived=is_archived)
+    is_current = is_archive_current(pair, run.account) and are_nodes_current(pair)
+    return ObservedPair(record=pair.record, state=read_state(pair), is_current=is_current)
 
 
 @task(**REPEATABLE)

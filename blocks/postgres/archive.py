@@ -3,36 +3,45 @@
 import sys
 
 from blocks.aws import AwsAccount
-from blocks.kept_servers import KeptServer, keep_server, start_server
+from blocks.kept_servers import KeptServer, keep_server, list_kept, start_server
 from blocks.postgres.account import write_owned
 from blocks.postgres.pair_files import Pair
+from blocks.revision import read_revision
 from blocks.wal_archive import ArchivePlace, name_prefix
 
 PLACE = "place.json"
+#: What an uploader holds in memory as long as it runs.
+CODE = ("blocks/wal_archive.py", "blocks/aws_session.py", "deployments/local/archive.py")
 
 
 def keep_archive(pair: Pair, account: AwsAccount) -> str:
     """The uploader, running, for an account; the prefix in its vault bucket. Again: for the account as it is now."""
-    folder = pair.folder / "archive"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    place = describe_place(pair, account)
-    write_owned(folder / PLACE, place.model_dump_json(indent=2) + "\n", None)
-    server = KeptServer(
-        name=pair.name("archive"),
-        owner=pair.environment,
-        order=12,
-        command=(sys.executable, "-I", "-m", "deployments.local.archive", str(folder / PLACE)),
-        directory=folder,
-    )
+    server, place = _describe_uploader(pair), describe_place(pair, account)
+    server.directory.mkdir(mode=0o700, exist_ok=True)
+    write_owned(server.directory / PLACE, place.model_dump_json(indent=2) + "\n", None)
     keep_server(pair.stack, server)
     start_server(pair.stack, server.name)
     return place.prefix
 
 
 def is_archive_current(pair: Pair, account: AwsAccount) -> bool:
-    """The uploader was told of the account as it is now: one that was bootstrapped again has another key."""
-    file = pair.folder / "archive" / PLACE
-    return file.exists() and file.read_text() == describe_place(pair, account).model_dump_json(indent=2) + "\n"
+    """The uploader is this version's, and was told of the account as it is: one bootstrapped again has another key."""
+    server = _describe_uploader(pair)
+    file = server.directory / PLACE
+    is_told = file.exists() and file.read_text() == describe_place(pair, account).model_dump_json(indent=2) + "\n"
+    return is_told and server in list_kept(pair.stack)
+
+
+def _describe_uploader(pair: Pair) -> KeptServer:
+    folder = pair.folder / "archive"
+    return KeptServer(
+        name=pair.name("archive"),
+        owner=pair.environment,
+        order=12,
+        command=(sys.executable, "-I", "-m", "deployments.local.archive", str(folder / PLACE)),
+        directory=folder,
+        environment=read_revision(*CODE),
+    )
 
 
 def describe_place(pair: Pair, account: AwsAccount) -> ArchivePlace:

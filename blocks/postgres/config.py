@@ -66,8 +66,6 @@ def write_config(pair: Pair) -> str:
         "wal_receiver_status_interval": "1s",
         # It counts only while synchronous_standby_names names the standby; without it, `on`.
         "synchronous_commit": "remote_apply",
-        # The standby archives what it receives too: a primary that is lost may not have come to its last segments.
-        "archive_mode": "always",
         "archive_timeout": f"{ARCHIVE_TIMEOUT_SECONDS}s",
         "log_min_messages": "warning",
         "log_line_prefix": "%m [%p] ",
@@ -90,6 +88,8 @@ def node_command(pair: Pair, node: Node) -> tuple[str, ...]:
         "port": pair.record.ports.of(node),
         "unix_socket_directories": "",
         "cluster_name": pair.name(node),
+        # The standby archives what it receives too: a primary that is lost may not have come to its last segments.
+        "archive_mode": "always",
         "archive_command": f"/bin/sh {shlex.quote(str(pair.folder / 'archive.sh'))} %p %f {node}",
         "primary_conninfo": standby_conninfo(pair, node),
         "primary_slot_name": slot_name(node),

@@ -13,6 +13,7 @@ from blocks.kept_servers import (
     fence_server,
     keep_server,
     kill_server,
+    list_kept,
     start_server,
     stop_server,
     unfence_server,
@@ -26,7 +27,7 @@ from blocks.postgres.session import connect
 from blocks.process_folders import kill_workers
 from blocks.supervisor import is_postgres_healthy
 from domain.errors import PermanentError, TemporaryError
-from domain.pair import SUPERUSER, Node, other
+from domain.pair import NODES, SUPERUSER, Node, other
 
 SIGNAL = "standby.signal"
 #: Seconds. A base backup goes over the link, with its delay.
@@ -89,6 +90,12 @@ def keep_node(pair: Pair, node: Node) -> None:
             restarts=False,
         ),
     )
+
+
+def are_nodes_current(pair: Pair) -> bool:
+    """Both servers are started as this version starts them: those that an earlier one made are not."""
+    kept = {server.name: server.command for server in list_kept(pair.stack)}
+    return all(kept.get(pair.name(node)) == node_command(pair, node) for node in NODES)
 
 
 def start_node(pair: Pair, node: Node, timeout_seconds: float = START_SECONDS) -> None:

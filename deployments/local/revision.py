@@ -1,8 +1,6 @@
-"""Of which code a server is made: its digest is part of the server's configuration, so changed code means a restart."""
+"""The code that each server of the stack is made of: where it changed, `make up` starts the server anew."""
 
-import hashlib
-
-from blocks.settings import CHECKOUT
+from blocks import revision
 
 # Packages and the code that a server holds in memory. Flows are not here: the worker looks at their files itself.
 SOURCES = {
@@ -16,7 +14,4 @@ SOURCES = {
 
 def read_revision(part: str) -> dict[str, str]:
     """An environment variable with the digest of all files that the part is made of."""
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in SOURCES[part] for path in CHECKOUT.glob(pattern)):
-        digest.update(path.read_bytes())
-    return {"TERRARIUM_REVISION": digest.hexdigest()[:12]}
+    return revision.read_revision(*SOURCES[part])

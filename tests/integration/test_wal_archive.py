@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 
 from blocks.aws import AwsAccount
-from blocks.kept_servers import kill_server, start_server, stop_server
+from blocks.kept_servers import keep_server, kill_server, list_kept, start_server, stop_server
 from blocks.postgres.archive import is_archive_current, keep_archive
-from blocks.postgres.nodes import fence_node, return_node, rewind_node
+from blocks.postgres.nodes import are_nodes_current, fence_node, return_node, rewind_node
 from blocks.postgres.pair import delete_pair, mark_ready
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.relays import lead_gateway
 from blocks.postgres.replication import prepare_primary, promote, read_primary, switch_wal, wait_for_replay
 from blocks.postgres.session import connect
+from blocks.supervisor import is_postgres_healthy
 from blocks.wal_archive import ArchivePlace, fetch_segment, list_segments, name_prefix, put_segment, segment_key
 from domain.errors import PermanentError
-from domain.pair import other
+from domain.pair import NODES, other
 from tests.pair_world import PairWorld
 from tests.polling import wait_for
 
@@ -119,6 +120,37 @@ def test_what_a_lost_primary_had_not_archived_is_brought_by_the_new_one(archived
     start_server(archived.stack, archived.name("archive"))
     for name in (*names, write(archived)):
         wait_for_segment(archived, account, name)
+
+
+def test_a_pair_of_an_earlier_version_is_brought_to_this_one(
+    archived: Pair, account: AwsAccount, pair_world: PairWorld
+) -> None:
+    """Its servers and its uploader ran as that version had them; what both write then is in one archive."""
+    assert is_archive_current(archived, account)
+    assert are_nodes_current(archived)
+    wait_for_segment(archived, account, write(archived))
+    for server in list_kept(archived.stack):
+        if server.probe == "postgres":
+            program, settings = server.command[:3], server.command[4::2]
+            kept = [part for one in settings if not one.startswith("archive_") for part in ("-c", one)]
+            keep_server(archived.stack, server.model_copy(update={"command": (*program, *kept)}))
+        elif server.name == archived.name("archive"):
+            keep_server(archived.stack, server.model_copy(update={"environment": {}}))
+        start_server(archived.stack, server.name)
+    assert not is_archive_current(archived, account)
+    assert not are_nodes_current(archived)
+    wait_for(
+        "both servers run",
+        lambda: all(is_postgres_healthy(archived.record.host, archived.record.ports.of(node)) for node in NODES),
+    )
+    pair = pair_world.create("archived")
+    keep_archive(pair, account)
+    assert is_archive_current(pair, account)
+    assert are_nodes_current(pair)
+    for node in NODES:
+        with connect(pair, at=node) as session:
+            assert session.execute("SHOW archive_mode").fetchone() == ("always",)
+    wait_for_segment(pair, account, write(pair))
 
 
 def test_another_content_under_the_same_name_is_refused(account: AwsAccount, tmp_path: Path) -> None:

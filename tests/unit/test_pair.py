@@ -98,7 +98,7 @@ def test_what_differs_is_brought_back(state: dict[str, Any]) -> None:
 
 def test_an_account_that_was_bootstrapped_again_is_told_to_the_uploader() -> None:
     """Its key is another one."""
-    assert names(DEV, SETTLED.model_copy(update={"is_archived": False})) == ["create_pair", "verify_pair"]
+    assert names(DEV, SETTLED.model_copy(update={"is_current": False})) == ["create_pair", "verify_pair"]
 
 
 def test_a_run_that_died_before_the_pair_was_ready_is_continued() -> None:
