@@ -12,10 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.errors import RefusedError
 from domain.hold import Hold
 from domain.look import VANTAGES, Watched
-from domain.pair import Node
 from domain.spec_parts import Recovery
 
 #: So long, beside the detection time, the standby's word is waited for, which has to be from after the loss.
@@ -32,6 +30,11 @@ class WatchState(StrEnum):
     DIVIDED = "divided"  # one vantage point sees it, the other does not
     BLOCKED = "blocked"  # it is gone, and something forbids a failover
     LOST = "lost"  # it is gone: a failover is started
+
+
+def end_cooldown(recovery: Recovery, last_failover_at: datetime | None) -> datetime | None:
+    """When a failover may start by itself again; None where there was none."""
+    return last_failover_at + timedelta(minutes=recovery.failover_cooldown_minutes) if last_failover_at else None
 
 
 class Standing(BaseModel):
@@ -51,29 +54,21 @@ class Standing(BaseModel):
 
     def cooldown_until(self) -> datetime | None:
         """When a failover may start by itself again; None where there was none."""
-        cooldown = timedelta(minutes=self.recovery.failover_cooldown_minutes)
-        return self.last_failover_at + cooldown if self.last_failover_at else None
+        return end_cooldown(self.recovery, self.last_failover_at)
 
 
 class Verdict(BaseModel):
-    """What is to be done, and why, in words for the log and the ledger. `outage` is the same for one and the same."""
+    """What is to be done, and why, in words for the log and the ledger. `outage` is the same for one and the same.
+
+    `loss_seconds` of a lost primary: the writes that may be lost, at most; None where commits wait for the standby.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     state: WatchState
     told: str
     outage: str = ""
-
-
-class ThirdLook(BaseModel):
-    """What a failover that nobody asked for sees itself: which servers answer it directly, and who holds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    at: datetime
-    answering: tuple[Node, ...]
-    standby: Node | None
-    hold: Hold | None
+    loss_seconds: float | None = None
 
 
 def decide_watch(watched: Watched, standing: Standing, attempted: str, now: datetime) -> Verdict:
@@ -97,7 +92,9 @@ def decide_watch(watched: Watched, standing: Standing, attempted: str, now: date
     told = _tell_sights(watched, now)
     if reasons:
         return Verdict(state=WatchState.BLOCKED, told=f"{told}; no failover starts: {'; '.join(reasons)}")
-    return Verdict(state=WatchState.LOST, told=f"{told}; {_tell_loss(watched, standing, now)}", outage=outage)
+    told = f"{told}; {_tell_loss(watched, standing, now)}"
+    loss_seconds = None if watched.primary.is_synchronous else count_loss_seconds(watched, now)
+    return Verdict(state=WatchState.LOST, told=told, outage=outage, loss_seconds=loss_seconds)
 
 
 def _lost_since(watched: Watched) -> datetime | None:
@@ -197,26 +194,3 @@ def _tell_sights(watched: Watched, now: datetime) -> str:
 
 def _tell_since(gone_since: datetime | None, now: datetime) -> str:
     return f"without an answer for {(now - gone_since).total_seconds():.1f} s" if gone_since else "sees the primary"
-
-
-def refuse_unless_lost(environment: str, recovery: Recovery, third: ThirdLook | None) -> None:
-    """RefusedError for a failover that nobody asked for where a third look finds no reason; None: a person asked."""
-    if third is None:
-        return
-    if recovery.failover != "automatic":
-        raise RefusedError(
-            f"{environment}: recovery.failover is ask, so no failover starts by itself.",
-            f"`terrarium failover {environment} --reason …` is a person's.",
-        )
-    if third.hold and third.hold.is_in_force(third.at):
-        raise RefusedError(
-            f"{environment}: no failover starts by itself while {third.hold.holder} holds it: {third.hold.reason}",
-            f"`terrarium unhold {environment}`, or `terrarium failover {environment} --reason …`, which no hold stops.",
-        )
-    if third.standby is None or third.answering != (third.standby,):
-        answering = " and ".join(third.answering) or "none"
-        raise RefusedError(
-            f"{environment}: seen from a third place its primary is not lost. Servers that answer: {answering}; "
-            f"standby: {third.standby or 'none'}.",
-            "See what is between the vantage points and the primary; the runbook of drills has a line for each alarm.",
-        )

@@ -7,6 +7,7 @@ starts runs through Prefect's API. It changes nothing itself, and keeps nothing 
 import logging
 import os
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from deployments.local.watched import EnvironmentWatch
 from domain.errors import TerrariumError
 from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
-from domain.status import EnvironmentStatus, Operation, RunStatus
+from domain.status import EnvironmentStatus, Operation
+from domain.third_look import Grounds
 from domain.watch import Standing, Verdict
 
 ACTOR = "watcher"
@@ -29,7 +31,6 @@ DEPLOYMENT = "failover"
 #: How often the ledger is asked which environments there are.
 REFRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 2.0
-RUNS_LOOKED_THROUGH = 200
 #: An environment in one of these has nothing that could fail over.
 GONE = (EnvironmentStatus.DESTROYING, EnvironmentStatus.DESTROYED, EnvironmentStatus.LOST)
 
@@ -82,25 +83,20 @@ class Watcher:
         return self._specs[known.name, version].recovery
 
     def _read_standing(self, environment: str, recovery: Recovery) -> Standing:
-        runs = self._ledger.list_runs(environment, RUNS_LOOKED_THROUGH)
-        ended = [
-            run.finished_at
-            for run in runs
-            if run.operation is Operation.FAILOVER and run.finished_at and run.status != RunStatus.REFUSED
-        ]
         leases = [str(lease) for lease in self._ledger.list_leases() if lease.environment == environment]
         return Standing(
             recovery=recovery,
             hold=self._ledger.read_hold(environment),
             busy_with=leases[0] if leases else None,
-            last_failover_at=max(ended, default=None),
+            last_failover_at=self._ledger.read_last_failover_at(environment),
         )
 
     def _start(self, environment: str, verdict: Verdict) -> str:
         """The id of the run: of a new one, or of the one that was started for this outage."""
         request = (environment, Operation.FAILOVER, None, None, ACTOR, verdict.told)
         self._ledger.add_request(verdict.outage, *request)
-        asked = {"environment": environment, "reason": verdict.told, "accept_loss": True, "only_if_lost": True}
+        grounds = Grounds(decided_at=datetime.now(UTC), loss_seconds=verdict.loss_seconds)
+        asked = {"environment": environment, "reason": verdict.told, "grounds": grounds.model_dump(mode="json")}
         return self._prefect.start_run(DEPLOYMENT, asked, verdict.outage).run_id
 
 

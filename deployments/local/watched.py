@@ -111,7 +111,7 @@ class EnvironmentWatch:
         """Under the same words each time, until Prefect has it: the ledger has one request for each outage."""
         if self._pending.outage != verdict.outage:
             self._pending = verdict
-        run_id = self._start(self._pending)
+        run_id = self._start(verdict.model_copy(update={"told": self._pending.told}))
         self._attempted = verdict.outage
         logging.warning("%s: run %s fails over", self.pair.environment, run_id)
 

@@ -48,6 +48,16 @@ def test_a_primary_that_nobody_reaches_and_that_lives_is_not_doubled(watched: Wa
     watched.check_order()
 
 
+def test_a_run_that_begins_late_is_refused(watched: WatchedEnvironment) -> None:
+    """Decided two hours ago, when little could be lost: what is true by now counts, and nothing is touched."""
+    primary, decided_at = watched.primary(), datetime.now(UTC) - timedelta(hours=2)
+    grounds = {"decided_at": decided_at.isoformat(), "loss_seconds": 6.0}
+    run = watched.run("failover", reason="a worker was away", grounds=grounds)
+    assert (run.status, watched.world.steps(run.run_id)) == ("refused", [])
+    assert "this failover was decided 720" in (run.error or "")
+    assert watched.primary() == primary
+
+
 def test_a_hold_keeps_the_watcher_out(watched: WatchedEnvironment) -> None:
     """Somebody works on the pair: the killed primary is an alarm, and comes back by hand."""
     ledger, pair, primary = watched.world.ledger, watched.pair, watched.primary()
