@@ -41,7 +41,7 @@ class Grounds(BaseModel):
 class ThirdLook(BaseModel):
     """What a failover that nobody asked for sees itself: which servers answer it directly, and what the ledger says.
 
-    `last_failover_at`: when one ended last that was not refused.
+    `spoken` are those that said in a session that they are the primary, however slowly; `last_failover_at`: when one ended last that was not refused.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +49,7 @@ class ThirdLook(BaseModel):
     at: datetime
     grounds: Grounds
     answering: tuple[Node, ...]
+    spoken: tuple[str, ...] = ()
     standby: Node | None
     hold: Hold | None
     last_failover_at: datetime | None = None
@@ -98,6 +99,12 @@ def _check_time(environment: str, recovery: Recovery, third: ThirdLook, by_hand:
 
 
 def _check_servers(environment: str, _recovery: Recovery, third: ThirdLook, _by_hand: str) -> Iterator[Refusal]:
+    if third.spoken:
+        yield (
+            f"{environment}: its primary {' and '.join(third.spoken)} has answered this run in a session, so it is not "
+            "lost.",
+            "See what is between the vantage points and the primary, or why it is so slow.",
+        )
     if third.standby is None or third.answering != (third.standby,):
         answering = " and ".join(third.answering) or "none"
         yield (

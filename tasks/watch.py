@@ -11,8 +11,8 @@ from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
-#: A server that needs longer for one byte takes no writes that anybody could wait for.
-LOOK_SECONDS = 1.0
+#: So long, and not longer than the detection time, the run asks for the byte again and again.
+LONGEST_SECONDS = 2.0
 
 
 @task(**REPEATABLE)
@@ -21,12 +21,13 @@ def look_third(run: Run, observed: Recoverability, grounds: Grounds | None) -> T
     if grounds is None:
         return None
     standby = observed.find("standby")
-    answering = list_answering(find_pair(run.environment), LOOK_SECONDS)
+    seconds = min(run.spec.recovery.failover_detection_seconds, LONGEST_SECONDS)
     return ThirdLook(
-        at=read_clock(),
         grounds=grounds,
-        answering=answering,
+        answering=list_answering(find_pair(run.environment), seconds),
+        spoken=tuple(side.name for side in observed.sides if side.role == "primary"),
         standby=next((node for node in NODES if standby and node == standby.name), None),
         hold=ledger().read_hold(run.environment),
         last_failover_at=ledger().read_last_failover_at(run.environment),
+        at=read_clock(),
     )

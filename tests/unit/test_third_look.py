@@ -39,6 +39,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"answering": ("a", "b")}, "Servers that answer: a and b; standby: b"),
     ({"answering": ()}, "Servers that answer: none"),
     ({"standby": None}, "standby: none"),
+    ({"spoken": ("a",)}, "its primary a has answered this run in a session, so it is not lost"),
     ({"hold": HOLD}, "while ada holds it: disk"),
     ({"last_failover_at": T0 - timedelta(minutes=29)}, "the cooldown after the last failover lasts until 2026-11-30"),
     (decided(7200, 6), "decided 7200 s ago, limit 60 s"),
@@ -59,7 +60,7 @@ def test_the_third_look_has_the_last_word(changes: dict[str, Any], told: str) ->
     with pytest.raises(RefusedError) as caught:
         refuse_unless_lost("dev", recovery(), THIRD.model_copy(update=changes))
     assert told in caught.value.summary
-    assert "terrarium failover dev" in caught.value.resolution or "vantage points" in caught.value.resolution
+    assert "terrarium failover dev" in caught.value.resolution or "the vantage points" in caught.value.resolution
 
 
 def test_the_third_look_asks_the_file() -> None:
