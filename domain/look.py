@@ -86,11 +86,6 @@ class Watched(BaseModel):
         """What a vantage point has seen."""
         return self.clients_sight if vantage == "clients" else self.standby_sight
 
-    @property
-    def seen_at(self) -> datetime | None:
-        """When anybody saw the primary last: what one outage is told from another by."""
-        return max(filter(None, (self.sight(vantage).seen_at for vantage in VANTAGES)), default=None)
-
 
 def note_look(watched: Watched, look: Look, longest_gap: timedelta) -> Watched:
     """What is known after a look. A watcher that has not looked for longer than the gap begins to count anew."""

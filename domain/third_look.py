@@ -41,7 +41,8 @@ class Grounds(BaseModel):
 class ThirdLook(BaseModel):
     """What a failover that nobody asked for sees itself: which servers answer it directly, and what the ledger says.
 
-    `spoken` are those that said in a session that they are the primary, however slowly; `last_failover_at`: when one ended last that was not refused.
+    `spoken` are those that said in a session that they are the primary, however slowly. `last_failover_at`: when one
+    ended last that was not refused.
     """
 
     model_config = ConfigDict(frozen=True)

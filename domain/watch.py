@@ -115,10 +115,15 @@ def _is_overdue(watched: Watched, standing: Standing, now: datetime) -> bool:
 
 
 def name_outage(watched: Watched) -> str:
-    """A UUID that is the same for the same outage of the same primary; empty where nobody ever saw it."""
-    if watched.primary is None or watched.seen_at is None:
+    """A UUID that is the same for the same outage of the same primary; empty where the clients never saw it.
+
+    It begins where the clients saw it last, and ends where they see it again. The standby's sight names none: when it
+    heard of its primary is reckoned from the standby's clock, anew with each sample, and differs by milliseconds.
+    """
+    seen_at = watched.clients_sight.seen_at
+    if watched.primary is None or seen_at is None:
         return ""
-    known = f"{watched.primary.node} {watched.primary.timeline} {watched.seen_at.isoformat()}"
+    known = f"{watched.primary.node} {watched.primary.timeline} {seen_at.isoformat()}"
     return str(UUID(bytes=hashlib.sha256(known.encode()).digest()[:16], version=4))
 
 
@@ -157,8 +162,8 @@ def _describe_divided(watched: Watched, standing: Standing, now: datetime) -> Ve
 
 
 def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iterator[str]:
-    if watched.seen_at is None:
-        yield "neither has ever seen it"
+    if watched.clients_sight.seen_at is None:
+        yield "the clients have never seen it"
     if watched.standby is None or not _has_spoken(watched):
         yield "the standby has not answered since"
     elif watched.primary and watched.standby.timeline != watched.primary.timeline:

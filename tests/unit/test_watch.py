@@ -148,7 +148,7 @@ def test_who_was_never_seen_is_not_failed_over() -> None:
     assert verdict.state is WatchState.BLOCKED
     assert "this watcher has never seen it" in verdict.told
     told_only = lose(note_standby(note_primary(Watched(), primary(0)), standby(0.1)))
-    assert "neither has ever seen it" in decide(told_only).told
+    assert "the clients have never seen it" in decide(told_only).told
     assert name_outage(Watched()) == ""
 
 
@@ -192,6 +192,19 @@ def test_there_is_one_attempt_for_each_outage() -> None:
     back = look(longer, 10, *BOTH, answered=True)
     other = decide(lose(back, 11, 17), 17, attempted=first.outage)
     assert (other.state, other.outage == first.outage) == (WatchState.LOST, False)
+
+
+def test_an_outage_keeps_its_name_while_the_standby_reckons_anew() -> None:
+    """A frozen or cut primary's WAL receiver says `streaming` for ten seconds more: the same message, milliseconds
+    later with each faster connect; also when a run that was refused had the counting begin anew."""
+    watched = note_standby(lose(whole()), standby(6, heard=0.270))
+    first = decide(watched)
+    assert first.state is WatchState.LOST
+    jittered = note_standby(watched, standby(6.2, heard=0.288))
+    assert "one failover was started for this outage" in decide(jittered, 6.2, attempted=first.outage).told
+    after = note_standby(note_primary(note_run(watched), primary(0.5)), standby(6.4, heard=0.291))
+    again = decide(lose(after, 7, 13), 13, attempted=first.outage)
+    assert "one failover was started for this outage" in again.told
 
 
 def test_the_loss_is_bounded_by_what_the_standby_is_known_to_have() -> None:
@@ -263,7 +276,7 @@ def test_another_primary_is_another_story() -> None:
     """After a change of roles nothing of before counts; another timeline is another primary."""
     for sample in (primary(7, node="b"), primary(7, timeline=2)):
         watched = note_primary(lose(whole()), sample)
-        assert (watched.primary, watched.whole_at, watched.seen_at) == (sample, None, None)
+        assert (watched.primary, watched.whole_at, name_outage(watched)) == (sample, None, "")
 
 
 def test_automatic_is_for_pairs_alone() -> None:
