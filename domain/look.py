@@ -66,6 +66,13 @@ class Sight(BaseModel):
         """It has seen nothing of the primary for the whole detection time."""
         return self.gone_since is not None and now - self.gone_since >= detection
 
+    @property
+    def unseen_seconds(self) -> float:
+        """Since it has seen the primary last, whatever a run did meanwhile; 0 where it sees it, or never did."""
+        if self.looked_at is None or self.seen_at is None:
+            return 0.0
+        return max((self.looked_at - self.seen_at).total_seconds(), 0.0)
+
 
 class Watched(BaseModel):
     """What is known of one environment. `whole_at`: the last moment whose writes the standby has, all of them.

@@ -5,7 +5,7 @@ told, all of it; only where nothing does a failover is started, once for each ou
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -16,6 +16,10 @@ from domain.hold import Hold
 from domain.look import VANTAGES, Watched
 from domain.spec_parts import Recovery
 
+#: Steps of a run that holds an environment before it comes to the pair; an approval is waited for up to an hour.
+BEFORE_THE_PAIR = frozenset(
+    {"save_plan", "await_approval", "pin_modules", "apply_infrastructure", "verify_infrastructure"}
+)
 #: So long, beside the detection time, the standby's word is waited for, which has to be from after the loss.
 STANDBY_SECONDS = 5.0
 
@@ -26,7 +30,7 @@ class WatchState(StrEnum):
     UNKNOWN = "unknown"  # the primary was not seen yet
     SEEN = "seen"
     MISSED = "missed"  # looks without an answer, not for long enough
-    BUSY = "busy"  # a run changes the environment
+    BUSY = "busy"  # a run changes the pair
     DIVIDED = "divided"  # one vantage point sees it, the other does not
     BLOCKED = "blocked"  # it is gone, and something forbids a failover
     LOST = "lost"  # it is gone: a failover is started
@@ -38,13 +42,17 @@ def end_cooldown(recovery: Recovery, last_failover_at: datetime | None) -> datet
 
 
 class Standing(BaseModel):
-    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused."""
+    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused.
+
+    `busy_with` is a run that changes the pair, `held_by` one that holds the environment and has not come to the pair.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     recovery: Recovery
     hold: Hold | None = None
     busy_with: str | None = None
+    held_by: str | None = None
     last_failover_at: datetime | None = None
 
     @property
@@ -55,6 +63,11 @@ class Standing(BaseModel):
     def cooldown_until(self) -> datetime | None:
         """When a failover may start by itself again; None where there was none."""
         return end_cooldown(self.recovery, self.last_failover_at)
+
+
+def has_come_to_pair(steps: Iterable[str]) -> bool:
+    """A run with these steps may have changed the pair: then what it does is no outage, and all is counted anew."""
+    return not BEFORE_THE_PAIR.issuperset(steps)
 
 
 class Verdict(BaseModel):
@@ -171,6 +184,8 @@ def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iter
         yield f"the standby is on timeline {known}, the primary on {watched.primary.timeline}"
     if watched.primary:
         yield from _check_loss(watched, standing, now)
+    if standing.held_by:
+        yield f"{standing.held_by} has the environment, and has not come to the pair"
     if standing.hold and standing.hold.is_in_force(now):
         yield f"{standing.hold.holder} holds it: {standing.hold.reason}"
     until = standing.cooldown_until()

@@ -24,7 +24,7 @@ from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
 from domain.status import EnvironmentStatus, Operation
 from domain.third_look import Grounds
-from domain.watch import Standing, Verdict
+from domain.watch import Standing, Verdict, has_come_to_pair
 
 ACTOR = "watcher"
 DEPLOYMENT = "failover"
@@ -83,11 +83,13 @@ class Watcher:
         return self._specs[known.name, version].recovery
 
     def _read_standing(self, environment: str, recovery: Recovery) -> Standing:
-        leases = [str(lease) for lease in self._ledger.list_leases() if lease.environment == environment]
+        holder = next((one for one in self._ledger.list_leases() if one.environment == environment), None)
+        steps = [step.name for step in self._ledger.read_steps(holder.run_id)] if holder else []
+        place = "busy_with" if has_come_to_pair(steps) else "held_by"
         return Standing(
             recovery=recovery,
             hold=self._ledger.read_hold(environment),
-            busy_with=leases[0] if leases else None,
+            **({place: str(holder)} if holder else {}),
             last_failover_at=self._ledger.read_last_failover_at(environment),
         )
 

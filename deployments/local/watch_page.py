@@ -87,9 +87,13 @@ class _Watches(Collector):
         cooldown = GaugeMetricFamily(
             "terrarium_watch_cooldown_seconds", "Until a failover may start by itself again.", labels=["environment"]
         )
+        unseen = GaugeMetricFamily(
+            "terrarium_watch_unseen_seconds", "Since the clients have seen the primary last.", labels=["environment"]
+        )
         for name, watch in sorted(self._watches.items()):
             for one in WatchState:
                 state.add_metric([name, one.value], float(watch.verdict.state is one))
             until = watch.standing.cooldown_until()
             cooldown.add_metric([name], max((until - self._now).total_seconds(), 0) if until else 0)
-        yield from (state, cooldown)
+            unseen.add_metric([name], watch.unseen_seconds)
+        yield from (state, cooldown, unseen)

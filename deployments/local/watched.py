@@ -59,6 +59,11 @@ class EnvironmentWatch:
         self._ended.set()
 
     @property
+    def unseen_seconds(self) -> float:
+        """Since the clients' vantage point has seen the primary last; 0 where it sees it."""
+        return self._watched.clients_sight.unseen_seconds
+
+    @property
     def standing(self) -> Standing:
         """What the ledger said last."""
         return self._standing

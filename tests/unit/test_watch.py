@@ -25,13 +25,16 @@ from domain.pair import Node
 from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
 from domain.watch import (
+    BEFORE_THE_PAIR,
     Standing,
     Verdict,
     WatchState,
     count_loss_seconds,
     decide_watch,
+    has_come_to_pair,
     name_outage,
 )
+from tasks.steps import STEPS
 
 T0 = datetime(2026, 11, 30, 12, tzinfo=UTC)
 GAP = timedelta(seconds=6)
@@ -50,9 +53,10 @@ def recovery(**changes: Any) -> Recovery:
     return Recovery.model_validate(known | changes)
 
 
-def standing(*, hold: Hold | None = None, busy: str = "", last: datetime | None = None, **changes: Any) -> Standing:
-    """What the ledger says."""
-    return Standing(recovery=recovery(**changes), hold=hold, busy_with=busy or None, last_failover_at=last)
+def standing(*, hold: Hold | None = None, busy: str = "", held: str = "", **changes: Any) -> Standing:
+    """What the ledger says; `last` is when the last failover ended."""
+    known = {"busy_with": busy or None, "held_by": held or None, "last_failover_at": changes.pop("last", None)}
+    return Standing(recovery=recovery(**changes), hold=hold, **known)
 
 
 def primary(seconds: float, lsn: int = 100, node: Node = "a", timeline: int = 1, sync: bool = False) -> PrimarySample:
@@ -270,6 +274,28 @@ def test_what_a_run_changes_is_the_runs() -> None:
     assert decide(lose(spoken, 7, 13), 13).state is WatchState.LOST
     refused = decide(lose(after, 7, 13), 13, attempted=name_outage(lose(whole())))
     assert "one failover was started for this outage" in refused.told
+
+
+def test_a_run_that_waits_for_its_approval_hides_no_outage() -> None:
+    """It has the environment, so no failover could begin: an alarm that names it. Nothing is forgotten meanwhile."""
+    held = decide(lose(whole()), held="run 1 (provision by ada)")
+    assert held.state is WatchState.BLOCKED
+    assert "run 1 (provision by ada) has the environment, and has not come to the pair" in held.told
+    assert decide(whole(), 0.3, held="run 1").state is WatchState.SEEN
+    assert decide(lose(whole(), end=60), 60).state is WatchState.LOST
+    waiting = ["save_plan", "await_approval"]
+    assert [has_come_to_pair(steps) for steps in ([], waiting, [*waiting, "verify_pair"], ["fence_primary"])] == [
+        *(False, False, True, True)
+    ]
+    assert all(name in STEPS for name in BEFORE_THE_PAIR)
+
+
+def test_how_long_nobody_saw_it_is_known_beside_a_run() -> None:
+    """Though everything else is counted anew: a run that never ends is told by it."""
+    assert whole().clients_sight.unseen_seconds == Watched().clients_sight.unseen_seconds == 0
+    busy = note_run(look(note_run(lose(whole())), 90, *BOTH))
+    assert busy.clients_sight.unseen_seconds == pytest.approx(89.8)
+    assert look(busy, 91, *BOTH, answered=True).clients_sight.unseen_seconds == 0
 
 
 def test_another_primary_is_another_story() -> None:
