@@ -1,7 +1,8 @@
 """The watcher: `python -m deployments.local.watch`, one process of the stack, under its supervisor.
 
 It watches the environments whose file says `recovery.failover: automatic`, reads what the ledger says of them, and
-starts runs through Prefect's API. It changes nothing itself, and keeps nothing that a restart would lose.
+starts runs through Prefect's API. It changes nothing itself. What it has seen is in its memory alone: one that is
+started again fails nothing over before it has seen the pair whole, so never an outage that had begun by then.
 """
 
 import logging
@@ -19,7 +20,6 @@ from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack, read_stack
 from deployments.local.watch_page import serve_page
 from deployments.local.watched import EnvironmentWatch
-from domain.errors import TerrariumError
 from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
 from domain.status import EnvironmentStatus, Operation
@@ -95,9 +95,9 @@ class Watcher:
 
     def _start(self, environment: str, verdict: Verdict) -> str:
         """The id of the run: of a new one, or of the one that was started for this outage."""
+        grounds = Grounds(decided_at=datetime.now(UTC), loss_seconds=verdict.loss_seconds)
         request = (environment, Operation.FAILOVER, None, None, ACTOR, verdict.told)
         self._ledger.add_request(verdict.outage, *request)
-        grounds = Grounds(decided_at=datetime.now(UTC), loss_seconds=verdict.loss_seconds)
         asked = {"environment": environment, "reason": verdict.told, "grounds": grounds.model_dump(mode="json")}
         return self._prefect.start_run(DEPLOYMENT, asked, verdict.outage).run_id
 
@@ -121,8 +121,8 @@ def main() -> None:
         while True:
             try:
                 watcher.refresh()
-            except TerrariumError as error:
-                logging.warning("%s %s", error.summary, error.resolution)
+            except Exception as error:  # the watches go on; the page says that the ledger is not reached
+                logging.warning("The ledger, or what it says, could not be read: %s", error)
             time.sleep(REFRESH_SECONDS)
 
 
