@@ -40,7 +40,7 @@ def test_a_primary_that_nobody_reaches_and_that_lives_is_not_doubled(watched: Wa
     with watched.cut("link", "gateway"):
         run = watched.wait_for_failover(known)
         assert (run.status, run.actor) == ("refused", "watcher")
-        assert "seen from a third place its primary is not lost" in (run.error or "")
+        assert f"its primary {primary} has answered this run in a session, so it is not lost" in (run.error or "")
         assert watched.world.steps(run.run_id) == []
         watched.stays_without_run(LONG_SECONDS, "blocked")
     watched.settle()
