@@ -102,17 +102,16 @@ class WatchedEnvironment(DrilledEnvironment):
         wait_for("both sides are equal", lambda: self.read(primary) == self.read(other(primary)), 30)
 
 
-def describe(recovery: dict[str, Any], link_delay_ms: int = 0) -> dict[str, Any]:
+def describe(recovery: dict[str, Any]) -> dict[str, Any]:
     """What the file of a watched environment says of its own."""
-    database = DATABASE | ({"link_delay_ms": link_delay_ms} if link_delay_ms else {})
-    return PLACE | {"data": {"database": database}, "recovery": RECOVERY | recovery}
+    return PLACE | {"data": {"database": DATABASE}, "recovery": RECOVERY | recovery}
 
 
 @contextmanager
-def make_watched(world: World, name: str, link_delay_ms: int = 0, **recovery: Any) -> Iterator[WatchedEnvironment]:
+def make_watched(world: World, name: str, **recovery: Any) -> Iterator[WatchedEnvironment]:
     """An environment with a real pair and a table of its clients'; the pair is removed in the end."""
     try:
-        world.make(name, **describe(recovery, link_delay_ms))
+        world.make(name, **describe(recovery))
         pair = open_pair(world.stack.record, name, find_postgres_binaries())
         with connect(pair, "app") as session:
             session.execute("CREATE TABLE journey (number bigint PRIMARY KEY, text text)")

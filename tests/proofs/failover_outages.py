@@ -2,12 +2,14 @@
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from blocks.kept_servers import kill_server
 from blocks.ledger import RunRow
+from blocks.postgres.replication import read_state
 from blocks.postgres.session import connect
 from blocks.process_folders import list_workers
 from domain.pair import Node, other
@@ -17,6 +19,8 @@ from tests.polling import wait_for
 from tests.watch_world import WatchedEnvironment
 
 COOLDOWN_SECONDS = 60
+#: So long a primary writes what its standby does not get, before it is killed.
+CUT_SECONDS = 1.0
 
 
 @dataclass
@@ -42,10 +46,7 @@ def lose_primary(watched: WatchedEnvironment, fault: str, log: Path) -> Outage:
     try:
         observer.wait()
         pinned.wait()
-        if fault == "frozen":
-            freeze(watched, old)
-        else:
-            kill(watched, old)
+        strike(watched, old, fault)
         run = watched.wait_for_failover(known)
         assert (run.status, run.actor) == ("succeeded", "watcher"), run.error
         watched.check_order()
@@ -88,6 +89,21 @@ def wait_for_cooldown(watched: WatchedEnvironment) -> None:
     ended = [run.finished_at for run in watched.list_failovers() if run.finished_at and run.status != "refused"]
     until = max(ended, default=datetime.min.replace(tzinfo=UTC)) + timedelta(seconds=COOLDOWN_SECONDS)
     wait_for("the cooldown is over", lambda: datetime.now(UTC) > until, 2 * COOLDOWN_SECONDS)
+
+
+def strike(watched: WatchedEnvironment, node: Node, fault: str) -> None:
+    """What happens to the primary. A link that is cut is mended once the standby is promoted: what waited in it is of
+    no use to anybody then, and the old primary can join again."""
+    if fault == "frozen":
+        return freeze(watched, node)
+    if fault == "killed":
+        return kill(watched, node)
+    with watched.cut("link"):
+        until = time.monotonic() + CUT_SECONDS
+        wait_for("it has written alone", lambda: time.monotonic() > until)
+        kill(watched, node)
+        wait_for("the other is promoted", lambda: read_state(watched.pair).of(other(node)).is_primary, 60, 0.02)
+    return None
 
 
 def kill(watched: WatchedEnvironment, node: Node) -> None:

@@ -23,15 +23,15 @@ from domain.pair import other
 from tests.drill_world import Observer
 from tests.flow_world import World
 from tests.polling import wait_for
-from tests.proofs.failover_outages import Outage, kill, lose_primary, wait_for_cooldown
+from tests.proofs.failover_outages import CUT_SECONDS, Outage, kill, lose_primary, wait_for_cooldown
 from tests.proofs.page import Page
 from tests.watch_world import WatchedEnvironment, make_watched
 
 KILLS = int(os.environ.get("KILLS", "5"))
 #: Longer than the detection time and everything that a run would need to begin.
 QUIET_SECONDS = 6.0
-#: Name, detection in seconds, what happens to the primary, and how late each direction of the link is, in ms.
-KINDS = (("fast", 1, "killed", 0), ("slow", 5, "killed", 0), ("frozen", 5, "frozen", 0), ("behind", 1, "killed", 250))
+#: Name, detection in seconds, and what happens to the primary.
+KINDS = (("fast", 1, "killed"), ("slow", 5, "killed"), ("frozen", 5, "frozen"), ("behind", 1, "cut and killed"))
 CUTS = (
     ("the link between the two servers is cut", ("link",)),
     ("the watcher and the clients are cut off, the standby is not", ("gateway",)),
@@ -45,11 +45,11 @@ HELD, UNFENCED = "a hold is in force", "the fence cannot begin"
 COOLED = "another kill within the cooldown"
 
 
-def name_kind(kind: tuple[str, int, str, int]) -> str:
+def name_kind(kind: tuple[str, int, str]) -> str:
     """The claim of a kind of outage."""
-    _, seconds, fault, delay_ms = kind
-    late = f", {delay_ms} ms from its standby" if delay_ms else ""
-    return f"{fault} primaries{late}, at {seconds} s of detection, {KILLS} outages"
+    _, seconds, fault = kind
+    late = f" that were cut off from their standby {CUT_SECONDS:.0f} s before" if "cut" in fault else ""
+    return f"{fault.removeprefix('cut and ')} primaries{late}, at {seconds} s of detection, {KILLS} outages"
 
 
 CLAIMS = [*(claim for claim, _ in CUTS), ALIVE, BACK, LATE, NO_STANDBY, DRILLED, HELD, UNFENCED]
@@ -88,9 +88,9 @@ def watches(world: World) -> Iterator[Watches]:
     with ExitStack() as stack:
         found = {
             name: stack.enter_context(
-                make_watched(world, name, delay_ms, failover_detection_seconds=seconds, failover_cooldown="1m")
+                make_watched(world, name, failover_detection_seconds=seconds, failover_cooldown="1m")
             )
-            for name, seconds, _, delay_ms in KINDS
+            for name, seconds, _ in KINDS
         }
         yield Watches(found)
 
@@ -217,22 +217,22 @@ def test_a_hold_and_a_fence_that_cannot_be(watches: Watches, page: Page) -> None
 def test_outages(watches: Watches, page: Page, tmp_path: Path) -> None:
     """Every one is failed over by one run; the observer's outage, and its loss against what was said before."""
     for number in range(KILLS):
-        for name, _, fault, _ in KINDS:
+        for name, _, fault in KINDS:
             watched = watches.found[name]
             wait_for_cooldown(watched)
             watched.settle()
             watches.outages.setdefault(name, []).append(lose_primary(watched, fault, tmp_path / f"{name}-{number}"))
     for kind in KINDS:
-        page.add(name_kind(kind), check_outages(watches.outages[kind[0]], delay_ms=kind[3]))
+        page.add(name_kind(kind), check_outages(watches.outages[kind[0]], is_behind="cut" in kind[2]))
 
 
-def check_outages(outages: list[Outage], delay_ms: int) -> str:
+def check_outages(outages: list[Outage], *, is_behind: bool) -> str:
     """No row is gone that was acknowledged before the moment up to which the standby was said to have everything."""
     told = [one.seconds for one in outages]
     spared = [one.spared_seconds for one in outages if one.spared_seconds is not None]
     assert sum(one.late_rows for one in outages) == 0
     assert min(spared, default=0.0) >= 0, outages
-    assert not delay_ms or len(spared) == len(outages), "a standby that is so late loses rows each time"
+    assert not is_behind or len(spared) == len(outages), "what was written after the cut is lost"
     earliest = f", the earliest of them {min(spared):.1f} s after that moment" if spared else ""
     return (
         f"outage {statistics.median(told):.1f} s (median; {min(told):.1f} to {max(told):.1f} s); one run each, the "
