@@ -23,6 +23,17 @@ def is_answering(host: str, port: int, timeout_seconds: float) -> bool:
         return False
 
 
+def answers_within(host: str, port: int, seconds: float) -> bool:
+    """A postmaster answers there at one of the looks in that time: every look is as patient as that, and where one ends
+    early, with a refusal, there is another."""
+    began_at = time.monotonic()
+    while not is_answering(host, port, seconds):
+        if time.monotonic() - began_at >= seconds:
+            return False
+        time.sleep(seconds / ASKED_IN)
+    return True
+
+
 def wait_for_silence(host: str, port: int, silent_seconds: float) -> None:
     """Return once nobody has answered there for so long, asked five times in it; every answer begins the time anew."""
     pause = silent_seconds / ASKED_IN

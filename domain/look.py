@@ -66,6 +66,13 @@ class Sight(BaseModel):
         """It has seen nothing of the primary for the whole detection time."""
         return self.gone_since is not None and now - self.gone_since >= detection
 
+    @property
+    def unseen_seconds(self) -> float:
+        """Since it has seen the primary last, whatever a run did meanwhile; 0 where it sees it, or never did."""
+        if self.looked_at is None or self.seen_at is None:
+            return 0.0
+        return max((self.looked_at - self.seen_at).total_seconds(), 0.0)
+
 
 class Watched(BaseModel):
     """What is known of one environment. `whole_at`: the last moment whose writes the standby has, all of them.
@@ -85,11 +92,6 @@ class Watched(BaseModel):
     def sight(self, vantage: Vantage) -> Sight:
         """What a vantage point has seen."""
         return self.clients_sight if vantage == "clients" else self.standby_sight
-
-    @property
-    def seen_at(self) -> datetime | None:
-        """When anybody saw the primary last: what one outage is told from another by."""
-        return max(filter(None, (self.sight(vantage).seen_at for vantage in VANTAGES)), default=None)
 
 
 def note_look(watched: Watched, look: Look, longest_gap: timedelta) -> Watched:

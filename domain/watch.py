@@ -5,19 +5,21 @@ told, all of it; only where nothing does a failover is started, once for each ou
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.errors import RefusedError
 from domain.hold import Hold
 from domain.look import VANTAGES, Watched
-from domain.pair import Node
 from domain.spec_parts import Recovery
 
+#: Steps of a run that holds an environment before it comes to the pair; an approval is waited for up to an hour.
+BEFORE_THE_PAIR = frozenset(
+    {"save_plan", "await_approval", "pin_modules", "apply_infrastructure", "verify_infrastructure"}
+)
 #: So long, beside the detection time, the standby's word is waited for, which has to be from after the loss.
 STANDBY_SECONDS = 5.0
 
@@ -28,20 +30,29 @@ class WatchState(StrEnum):
     UNKNOWN = "unknown"  # the primary was not seen yet
     SEEN = "seen"
     MISSED = "missed"  # looks without an answer, not for long enough
-    BUSY = "busy"  # a run changes the environment
+    BUSY = "busy"  # a run changes the pair
     DIVIDED = "divided"  # one vantage point sees it, the other does not
     BLOCKED = "blocked"  # it is gone, and something forbids a failover
     LOST = "lost"  # it is gone: a failover is started
 
 
+def end_cooldown(recovery: Recovery, last_failover_at: datetime | None) -> datetime | None:
+    """When a failover may start by itself again; None where there was none."""
+    return last_failover_at + timedelta(minutes=recovery.failover_cooldown_minutes) if last_failover_at else None
+
+
 class Standing(BaseModel):
-    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused."""
+    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused.
+
+    `busy_with` is a run that changes the pair, `held_by` one that holds the environment and has not come to the pair.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     recovery: Recovery
     hold: Hold | None = None
     busy_with: str | None = None
+    held_by: str | None = None
     last_failover_at: datetime | None = None
 
     @property
@@ -51,29 +62,26 @@ class Standing(BaseModel):
 
     def cooldown_until(self) -> datetime | None:
         """When a failover may start by itself again; None where there was none."""
-        cooldown = timedelta(minutes=self.recovery.failover_cooldown_minutes)
-        return self.last_failover_at + cooldown if self.last_failover_at else None
+        return end_cooldown(self.recovery, self.last_failover_at)
+
+
+def has_come_to_pair(steps: Iterable[str]) -> bool:
+    """A run with these steps may have changed the pair: then what it does is no outage, and all is counted anew."""
+    return not BEFORE_THE_PAIR.issuperset(steps)
 
 
 class Verdict(BaseModel):
-    """What is to be done, and why, in words for the log and the ledger. `outage` is the same for one and the same."""
+    """What is to be done, and why, in words for the log and the ledger. `outage` is the same for one and the same.
+
+    `loss_seconds` of a lost primary: the writes that may be lost, at most; None where commits wait for the standby.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     state: WatchState
     told: str
     outage: str = ""
-
-
-class ThirdLook(BaseModel):
-    """What a failover that nobody asked for sees itself: which servers answer it directly, and who holds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    at: datetime
-    answering: tuple[Node, ...]
-    standby: Node | None
-    hold: Hold | None
+    loss_seconds: float | None = None
 
 
 def decide_watch(watched: Watched, standing: Standing, attempted: str, now: datetime) -> Verdict:
@@ -97,7 +105,9 @@ def decide_watch(watched: Watched, standing: Standing, attempted: str, now: date
     told = _tell_sights(watched, now)
     if reasons:
         return Verdict(state=WatchState.BLOCKED, told=f"{told}; no failover starts: {'; '.join(reasons)}")
-    return Verdict(state=WatchState.LOST, told=f"{told}; {_tell_loss(watched, standing, now)}", outage=outage)
+    told = f"{told}; {_tell_loss(watched, standing, now)}"
+    loss_seconds = None if watched.primary.is_synchronous else count_loss_seconds(watched, now)
+    return Verdict(state=WatchState.LOST, told=told, outage=outage, loss_seconds=loss_seconds)
 
 
 def _lost_since(watched: Watched) -> datetime | None:
@@ -118,10 +128,15 @@ def _is_overdue(watched: Watched, standing: Standing, now: datetime) -> bool:
 
 
 def name_outage(watched: Watched) -> str:
-    """A UUID that is the same for the same outage of the same primary; empty where nobody ever saw it."""
-    if watched.primary is None or watched.seen_at is None:
+    """A UUID that is the same for the same outage of the same primary; empty where the clients never saw it.
+
+    It begins where the clients saw it last, and ends where they see it again. The standby's sight names none: when it
+    heard of its primary is reckoned from the standby's clock, anew with each sample, and differs by milliseconds.
+    """
+    seen_at = watched.clients_sight.seen_at
+    if watched.primary is None or seen_at is None:
         return ""
-    known = f"{watched.primary.node} {watched.primary.timeline} {watched.seen_at.isoformat()}"
+    known = f"{watched.primary.node} {watched.primary.timeline} {seen_at.isoformat()}"
     return str(UUID(bytes=hashlib.sha256(known.encode()).digest()[:16], version=4))
 
 
@@ -160,8 +175,8 @@ def _describe_divided(watched: Watched, standing: Standing, now: datetime) -> Ve
 
 
 def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iterator[str]:
-    if watched.seen_at is None:
-        yield "neither has ever seen it"
+    if watched.clients_sight.seen_at is None:
+        yield "the clients have never seen it"
     if watched.standby is None or not _has_spoken(watched):
         yield "the standby has not answered since"
     elif watched.primary and watched.standby.timeline != watched.primary.timeline:
@@ -169,6 +184,8 @@ def _list_obstacles(watched: Watched, standing: Standing, now: datetime) -> Iter
         yield f"the standby is on timeline {known}, the primary on {watched.primary.timeline}"
     if watched.primary:
         yield from _check_loss(watched, standing, now)
+    if standing.held_by:
+        yield f"{standing.held_by} has the environment, and has not come to the pair"
     if standing.hold and standing.hold.is_in_force(now):
         yield f"{standing.hold.holder} holds it: {standing.hold.reason}"
     until = standing.cooldown_until()
@@ -197,26 +214,3 @@ def _tell_sights(watched: Watched, now: datetime) -> str:
 
 def _tell_since(gone_since: datetime | None, now: datetime) -> str:
     return f"without an answer for {(now - gone_since).total_seconds():.1f} s" if gone_since else "sees the primary"
-
-
-def refuse_unless_lost(environment: str, recovery: Recovery, third: ThirdLook | None) -> None:
-    """RefusedError for a failover that nobody asked for where a third look finds no reason; None: a person asked."""
-    if third is None:
-        return
-    if recovery.failover != "automatic":
-        raise RefusedError(
-            f"{environment}: recovery.failover is ask, so no failover starts by itself.",
-            f"`terrarium failover {environment} --reason …` is a person's.",
-        )
-    if third.hold and third.hold.is_in_force(third.at):
-        raise RefusedError(
-            f"{environment}: no failover starts by itself while {third.hold.holder} holds it: {third.hold.reason}",
-            f"`terrarium unhold {environment}`, or `terrarium failover {environment} --reason …`, which no hold stops.",
-        )
-    if third.standby is None or third.answering != (third.standby,):
-        answering = " and ".join(third.answering) or "none"
-        raise RefusedError(
-            f"{environment}: seen from a third place its primary is not lost. Servers that answer: {answering}; "
-            f"standby: {third.standby or 'none'}.",
-            "See what is between the vantage points and the primary; the runbook of drills has a line for each alarm.",
-        )

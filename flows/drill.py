@@ -5,7 +5,7 @@ from prefect import flow
 from domain.drill import Fault, Mode, decide_drill, decide_fail_over
 from domain.readiness import check_window, decide_readiness
 from domain.status import Operation
-from domain.watch import refuse_unless_lost
+from domain.third_look import Grounds, refuse_unless_lost
 from tasks.drill_report import read_drill_approval
 from tasks.readiness import list_recoverable, observe_recovery, report_readiness, schedule_drills, tell_alarms
 from tasks.record import record_run
@@ -34,19 +34,20 @@ def drill_recovery(environment: str, mode: Mode = "graceful", fault: Fault = "ki
 
 
 @flow(name="fail_over", flow_run_name="fail over {environment}: {reason}")
-def fail_over(environment: str, reason: str, accept_loss: bool = False, only_if_lost: bool = False) -> None:
+def fail_over(environment: str, reason: str, accept_loss: bool = False, grounds: Grounds | None = None) -> None:
     """Fail an environment over to its standby, for real. It waits for no window, approval or hold.
 
     Args:
         environment: Name of the environment, such as dev.
         reason: Why, for the ledger.
         accept_loss: Go on although writes may be lost. Without it the run says how much, and is refused.
-        only_if_lost: The watcher's: refused where the primary answers this run, or a hold is in force.
+        grounds: The watcher's, when it decided and what could be lost then. The run looks itself, and is refused where
+            the primary answers it, a hold or the cooldown is in force, or more may be lost by now than the file allows.
     """
     with record_run(environment, Operation.FAILOVER) as run:
         observed = observe_recovery(run.spec)
-        refuse_unless_lost(environment, run.spec.recovery, look_third(run, observed, is_wanted=only_if_lost))
-        plan = decide_fail_over(run.spec, observed, accepts_loss=accept_loss)
+        refuse_unless_lost(environment, run.spec.recovery, look_third(run, observed, grounds))
+        plan = decide_fail_over(run.spec, observed, accepts_loss=accept_loss or grounds is not None)
         for step in plan.steps:
             perform(run, step)
 

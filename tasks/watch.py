@@ -5,25 +5,29 @@ from prefect import task
 from blocks.postgres.watch import list_answering
 from domain.pair import NODES
 from domain.readiness import Recoverability
-from domain.watch import ThirdLook
+from domain.third_look import Grounds, ThirdLook
 from tasks.known_pair import find_pair
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
 from tasks.run import Run, read_clock
 
-#: A server that needs longer for one byte takes no writes that anybody could wait for.
-LOOK_SECONDS = 1.0
+#: So long, and not longer than the detection time, the run asks for the byte again and again.
+LONGEST_SECONDS = 2.0
 
 
 @task(**REPEATABLE)
-def look_third(run: Run, observed: Recoverability, is_wanted: bool) -> ThirdLook | None:
-    """Which servers answer this run directly, and who holds the environment; None where a person asked for the run."""
-    if not is_wanted:
+def look_third(run: Run, observed: Recoverability, grounds: Grounds | None) -> ThirdLook | None:
+    """Which servers answer this run directly, and what forbids it by now; None where a person asked for the run."""
+    if grounds is None:
         return None
     standby = observed.find("standby")
+    seconds = min(run.spec.recovery.failover_detection_seconds, LONGEST_SECONDS)
     return ThirdLook(
-        at=read_clock(),
-        answering=list_answering(find_pair(run.environment), LOOK_SECONDS),
+        grounds=grounds,
+        answering=list_answering(find_pair(run.environment), seconds),
+        spoken=tuple(side.name for side in observed.sides if side.role == "primary"),
         standby=next((node for node in NODES if standby and node == standby.name), None),
         hold=ledger().read_hold(run.environment),
+        last_failover_at=ledger().read_last_failover_at(run.environment),
+        at=read_clock(),
     )

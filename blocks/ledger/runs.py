@@ -1,5 +1,6 @@
 """Runs and their steps, written before and after the act."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -98,6 +99,17 @@ class Runs(Database):
         query = select(run.c.seq).where(run.c.request_id == request_id, run.c.id != run_id).limit(1)
         with self._read() as connection:
             return connection.execute(query).first() is not None
+
+    def read_last_failover_at(self, environment: str) -> datetime | None:
+        """When a failover of an environment ended last, well or not; what was refused was none."""
+        query = select(func.max(run_state.c.finished_at)).where(
+            run_state.c.environment == environment,
+            run_state.c.operation == Operation.FAILOVER.value,
+            run_state.c.status != RunStatus.REFUSED.value,
+        )
+        with self._read() as connection:
+            found: datetime | None = connection.execute(query).scalar()
+        return found
 
     def list_runs(self, environment: str | None = None, limit: int = 50) -> list[RunRow]:
         """The newest runs first, of one environment or of all."""

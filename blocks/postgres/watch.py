@@ -7,7 +7,7 @@ whoever watches takes samples in threads of their own.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from blocks.answering import is_answering
+from blocks.answering import answers_within, is_answering
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.probe import read_time
 from blocks.postgres.session import connect
@@ -79,10 +79,10 @@ def sample_standby(pair: Pair, primary: Node) -> StandbySample | None:
     return StandbySample(at=at, timeline=row[0], lsn=int(row[1]), heard_at=heard_at)
 
 
-def list_answering(pair: Pair, timeout_seconds: float) -> tuple[Node, ...]:
-    """The servers whose postmaster answers when it is asked directly, past the gateway and the link."""
+def list_answering(pair: Pair, seconds: float) -> tuple[Node, ...]:
+    """The servers whose postmaster answers within that time, asked directly, past the gateway and the link."""
     record = pair.record
-    return tuple(node for node in NODES if is_answering(record.host, record.ports.of(node), timeout_seconds))
+    return tuple(node for node in NODES if answers_within(record.host, record.ports.of(node), seconds))
 
 
 def _ask(pair: Pair, at: Node | None, statement: str) -> tuple[Any, ...] | None:

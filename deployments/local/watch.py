@@ -1,12 +1,14 @@
 """The watcher: `python -m deployments.local.watch`, one process of the stack, under its supervisor.
 
 It watches the environments whose file says `recovery.failover: automatic`, reads what the ledger says of them, and
-starts runs through Prefect's API. It changes nothing itself, and keeps nothing that a restart would lose.
+starts runs through Prefect's API. It changes nothing itself. What it has seen is in its memory alone: one that is
+started again fails nothing over before it has seen the pair whole, so never an outage that had begun by then.
 """
 
 import logging
 import os
 import time
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,18 +20,17 @@ from blocks.settings import Settings, read_settings
 from blocks.supervisor import Stack, read_stack
 from deployments.local.watch_page import serve_page
 from deployments.local.watched import EnvironmentWatch
-from domain.errors import TerrariumError
 from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
-from domain.status import EnvironmentStatus, Operation, RunStatus
-from domain.watch import Standing, Verdict
+from domain.status import EnvironmentStatus, Operation
+from domain.third_look import Grounds
+from domain.watch import Standing, Verdict, has_come_to_pair
 
 ACTOR = "watcher"
 DEPLOYMENT = "failover"
 #: How often the ledger is asked which environments there are.
 REFRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 2.0
-RUNS_LOOKED_THROUGH = 200
 #: An environment in one of these has nothing that could fail over.
 GONE = (EnvironmentStatus.DESTROYING, EnvironmentStatus.DESTROYED, EnvironmentStatus.LOST)
 
@@ -82,25 +83,22 @@ class Watcher:
         return self._specs[known.name, version].recovery
 
     def _read_standing(self, environment: str, recovery: Recovery) -> Standing:
-        runs = self._ledger.list_runs(environment, RUNS_LOOKED_THROUGH)
-        ended = [
-            run.finished_at
-            for run in runs
-            if run.operation is Operation.FAILOVER and run.finished_at and run.status != RunStatus.REFUSED
-        ]
-        leases = [str(lease) for lease in self._ledger.list_leases() if lease.environment == environment]
+        holder = next((one for one in self._ledger.list_leases() if one.environment == environment), None)
+        steps = [step.name for step in self._ledger.read_steps(holder.run_id)] if holder else []
+        place = "busy_with" if has_come_to_pair(steps) else "held_by"
         return Standing(
             recovery=recovery,
             hold=self._ledger.read_hold(environment),
-            busy_with=leases[0] if leases else None,
-            last_failover_at=max(ended, default=None),
+            **({place: str(holder)} if holder else {}),
+            last_failover_at=self._ledger.read_last_failover_at(environment),
         )
 
     def _start(self, environment: str, verdict: Verdict) -> str:
         """The id of the run: of a new one, or of the one that was started for this outage."""
+        grounds = Grounds(decided_at=datetime.now(UTC), loss_seconds=verdict.loss_seconds)
         request = (environment, Operation.FAILOVER, None, None, ACTOR, verdict.told)
         self._ledger.add_request(verdict.outage, *request)
-        asked = {"environment": environment, "reason": verdict.told, "accept_loss": True, "only_if_lost": True}
+        asked = {"environment": environment, "reason": verdict.told, "grounds": grounds.model_dump(mode="json")}
         return self._prefect.start_run(DEPLOYMENT, asked, verdict.outage).run_id
 
 
@@ -123,8 +121,8 @@ def main() -> None:
         while True:
             try:
                 watcher.refresh()
-            except TerrariumError as error:
-                logging.warning("%s %s", error.summary, error.resolution)
+            except Exception as error:  # the watches go on; the page says that the ledger is not reached
+                logging.warning("The ledger, or what it says, could not be read: %s", error)
             time.sleep(REFRESH_SECONDS)
 
 

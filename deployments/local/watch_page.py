@@ -1,4 +1,7 @@
-"""The watcher's page: `/health`, and `/metrics` for Prometheus, with what it sees of each environment."""
+"""The watcher's page: `/health`, and `/metrics` for Prometheus, with what it sees of each environment.
+
+Both answer 503 where the watcher is not well, so that Prometheus has no state of a watcher that does not watch.
+"""
 
 import threading
 import time
@@ -33,8 +36,10 @@ def serve_page(host: str, port: int, watcher: Watching) -> ThreadingHTTPServer:
         """Two paths."""
 
         def do_GET(self) -> None:
-            if self.path == "/health":
-                self._answer(200 if is_well(watcher) else 503, b"", "text/plain")
+            if self.path in ("/health", "/metrics") and not is_well(watcher):
+                self._answer(503, b"", "text/plain")  # metrics too: what it saw last is not what is
+            elif self.path == "/health":
+                self._answer(200, b"", "text/plain")
             elif self.path == "/metrics":
                 self._answer(200, render_metrics(dict(watcher.watches)), CONTENT_TYPE)
             else:
@@ -56,9 +61,9 @@ def serve_page(host: str, port: int, watcher: Watching) -> ThreadingHTTPServer:
 
 
 def is_well(watcher: Watching) -> bool:
-    """The ledger was reached, and every environment looked at, within the last minute."""
-    ticks = [watcher.refreshed_at, *(watch.ticked_at for watch in list(watcher.watches.values()))]
-    return time.monotonic() - min(ticks) < SILENT_SECONDS
+    """Within the last minute the ledger was reached, and every loop of every watch has done its turn."""
+    ticks = [tick for watch in list(watcher.watches.values()) for tick in watch.list_ticks()]
+    return time.monotonic() - min([watcher.refreshed_at, *ticks]) < SILENT_SECONDS
 
 
 def render_metrics(watches: Mapping[str, EnvironmentWatch]) -> bytes:
@@ -87,9 +92,13 @@ class _Watches(Collector):
         cooldown = GaugeMetricFamily(
             "terrarium_watch_cooldown_seconds", "Until a failover may start by itself again.", labels=["environment"]
         )
+        unseen = GaugeMetricFamily(
+            "terrarium_watch_unseen_seconds", "Since the clients have seen the primary last.", labels=["environment"]
+        )
         for name, watch in sorted(self._watches.items()):
             for one in WatchState:
                 state.add_metric([name, one.value], float(watch.verdict.state is one))
             until = watch.standing.cooldown_until()
             cooldown.add_metric([name], max((until - self._now).total_seconds(), 0) if until else 0)
-        yield from (state, cooldown)
+            unseen.add_metric([name], watch.unseen_seconds)
+        yield from (state, cooldown, unseen)

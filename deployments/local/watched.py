@@ -19,7 +19,6 @@ from blocks.postgres.watch import (
     sample_primary,
     sample_standby,
 )
-from domain.errors import TerrariumError
 from domain.look import Watched, note_look, note_primary, note_run, note_standby
 from domain.watch import Standing, Verdict, WatchState, decide_watch
 
@@ -27,9 +26,10 @@ SAMPLE_SECONDS = 1.0
 #: A sample that took longer says nothing of now.
 STALE_SECONDS = 5.0
 #: So often each vantage point looks within the detection time, and at the longest so many seconds apart.
-LOOKS, LONGEST_PAUSE_SECONDS = 5, 1.0
+LOOKS_IN_DETECTION, LONGEST_PAUSE_SECONDS = 5, 1.0
 #: Before an alarm or a failover the ledger is asked again, where it was asked longer ago.
 FRESH_SECONDS = 0.5
+LOOKS, PRIMARY_SAMPLES, STANDBY_SAMPLES = "looks", "samples of the primary", "samples of the standby"
 ALARMS = (WatchState.DIVIDED, WatchState.BLOCKED, WatchState.LOST)
 
 Read = Callable[[], Standing]
@@ -42,7 +42,7 @@ class EnvironmentWatch:
     def __init__(self, pair: Pair, standing: Standing, read: Read, start: Start) -> None:
         self.pair = pair
         self.verdict = Verdict(state=WatchState.UNKNOWN, told="")
-        self.ticked_at = time.monotonic()
+        self._ticks = dict.fromkeys((LOOKS, PRIMARY_SAMPLES, STANDBY_SAMPLES), time.monotonic())
         self._read, self._start = read, start
         self._standing, self._standing_at = standing, time.monotonic()
         self._watched, self._lock = Watched(), threading.Lock()
@@ -51,12 +51,24 @@ class EnvironmentWatch:
 
     def begin(self) -> None:
         """Watch until `end`."""
-        for loop in (self._look_on, self._sample_primary_on, self._sample_standby_on):
-            threading.Thread(target=loop, name=f"{self.pair.environment} {loop.__name__}", daemon=True).start()
+        loops = (
+            (LOOKS, self._look_once, self._pause),
+            (PRIMARY_SAMPLES, self._sample_primary, lambda: SAMPLE_SECONDS),
+            (STANDBY_SAMPLES, self._sample_standby, self._standby_pause),
+        )
+        for loop in loops:
+            threading.Thread(
+                target=self._repeat, args=loop, name=f"{self.pair.environment} {loop[0]}", daemon=True
+            ).start()
 
     def end(self) -> None:
         """Watch no more."""
         self._ended.set()
+
+    @property
+    def unseen_seconds(self) -> float:
+        """Since the clients' vantage point has seen the primary last; 0 where it sees it."""
+        return self._watched.clients_sight.unseen_seconds
 
     @property
     def standing(self) -> Standing:
@@ -67,21 +79,31 @@ class EnvironmentWatch:
     def standing(self, standing: Standing) -> None:
         self._standing, self._standing_at = standing, time.monotonic()
 
-    def _look_on(self) -> None:
-        while not self._ended.wait(self._pause_seconds):
+    def _repeat(self, name: str, once: Callable[[], None], pause_seconds: Callable[[], float]) -> None:
+        """Until `end`, whatever a turn raises: a loop that ended would be a watcher that only seems to watch."""
+        while not self._ended.wait(pause_seconds()):
             try:
-                self._look()
-                self._follow(self._decide())
-            except TerrariumError as error:
-                logging.warning("%s: %s %s", self.pair.environment, error.summary, error.resolution)
-            self.ticked_at = time.monotonic()
+                once()
+            except Exception as error:  # the next turn may do better; the page says how old the last is
+                logging.warning("%s: %s failed: %s", self.pair.environment, name, error)
+            else:
+                self._ticks[name] = time.monotonic()
 
-    @property
-    def _pause_seconds(self) -> float:
-        return min(LONGEST_PAUSE_SECONDS, self._standing.detection.total_seconds() / LOOKS)
+    def list_ticks(self) -> list[float]:
+        """When each loop has done its turn last, by the monotonic clock. Samples count while the primary is seen: one
+        that is frozen may keep a sample for as long as it is."""
+        is_seen = self.verdict.state is WatchState.SEEN
+        return [tick for name, tick in self._ticks.items() if name == LOOKS or is_seen]
+
+    def _look_once(self) -> None:
+        self._look()
+        self._follow(self._decide())
+
+    def _pause(self) -> float:
+        return min(LONGEST_PAUSE_SECONDS, self._standing.detection.total_seconds() / LOOKS_IN_DETECTION)
 
     def _look(self) -> None:
-        longest_gap = self._standing.detection + timedelta(seconds=2 * look_seconds(self.pair) + self._pause_seconds)
+        longest_gap = self._standing.detection + timedelta(seconds=2 * look_seconds(self.pair) + self._pause())
         looks = [look_from_clients(self.pair)]
         if primary := self._watched.primary:
             looks.append(look_from_standby(self.pair, primary.node))
@@ -111,22 +133,23 @@ class EnvironmentWatch:
         """Under the same words each time, until Prefect has it: the ledger has one request for each outage."""
         if self._pending.outage != verdict.outage:
             self._pending = verdict
-        run_id = self._start(self._pending)
+        run_id = self._start(verdict.model_copy(update={"told": self._pending.told}))
         self._attempted = verdict.outage
         logging.warning("%s: run %s fails over", self.pair.environment, run_id)
 
-    def _sample_primary_on(self) -> None:
-        while not self._ended.wait(SAMPLE_SECONDS):
-            sample = sample_primary(self.pair)
-            if sample and (read_clock() - sample.at).total_seconds() < STALE_SECONDS:
-                with self._lock:
-                    self._watched = note_primary(self._watched, sample)
+    def _sample_primary(self) -> None:
+        sample = sample_primary(self.pair)
+        if sample and (read_clock() - sample.at).total_seconds() < STALE_SECONDS:
+            with self._lock:
+                self._watched = note_primary(self._watched, sample)
 
-    def _sample_standby_on(self) -> None:
-        """More often while the primary is missed: its word after the loss is what a failover waits for."""
-        while not self._ended.wait(self._pause_seconds if self._watched.clients_sight.gone_since else SAMPLE_SECONDS):
-            primary = self._watched.primary
-            sample = sample_standby(self.pair, primary.node) if primary else None
-            if sample and (read_clock() - sample.at).total_seconds() < STALE_SECONDS:
-                with self._lock:
-                    self._watched = note_standby(self._watched, sample)
+    def _sample_standby(self) -> None:
+        primary = self._watched.primary
+        sample = sample_standby(self.pair, primary.node) if primary else None
+        if sample and (read_clock() - sample.at).total_seconds() < STALE_SECONDS:
+            with self._lock:
+                self._watched = note_standby(self._watched, sample)
+
+    def _standby_pause(self) -> float:
+        """Shorter while the primary is missed: the standby's word after the loss is what a failover waits for."""
+        return self._pause() if self._watched.clients_sight.gone_since else SAMPLE_SECONDS

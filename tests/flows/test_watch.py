@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -39,13 +40,23 @@ def test_a_primary_that_nobody_reaches_and_that_lives_is_not_doubled(watched: Wa
     with watched.cut("link", "gateway"):
         run = watched.wait_for_failover(known)
         assert (run.status, run.actor) == ("refused", "watcher")
-        assert "seen from a third place its primary is not lost" in (run.error or "")
+        assert f"its primary {primary} has answered this run in a session, so it is not lost" in (run.error or "")
         assert watched.world.steps(run.run_id) == []
         watched.stays_without_run(LONG_SECONDS, "blocked")
     watched.settle()
     assert watched.primary() == primary
     assert len(watched.list_failovers()) == known + 1
     watched.check_order()
+
+
+def test_a_run_that_begins_late_is_refused(watched: WatchedEnvironment) -> None:
+    """Decided two hours ago, when little could be lost: what is true by now counts, and nothing is touched."""
+    primary, decided_at = watched.primary(), datetime.now(UTC) - timedelta(hours=2)
+    grounds = {"decided_at": decided_at.isoformat(), "loss_seconds": 6.0}
+    run = watched.run("failover", reason="a worker was away", grounds=grounds)
+    assert (run.status, watched.world.steps(run.run_id)) == ("refused", [])
+    assert "this failover was decided 720" in (run.error or "")
+    assert watched.primary() == primary
 
 
 def test_a_hold_keeps_the_watcher_out(watched: WatchedEnvironment) -> None:
@@ -61,6 +72,27 @@ def test_a_hold_keeps_the_watcher_out(watched: WatchedEnvironment) -> None:
     finally:
         ledger.release_hold(watched.name, "ada")
     assert watched.primary() == primary
+
+
+def test_a_run_that_waits_hides_no_outage(watched: WatchedEnvironment) -> None:
+    """It has the environment and has not come to the pair: the killed primary is an alarm, and nothing is forgotten."""
+    ledger, pair, primary, run_id = watched.world.ledger, watched.pair, watched.primary(), str(uuid4())
+    log = watched.world.stack.settings.state_dir / "logs" / "watcher.log"
+    ledger.enter_run(run_id, watched.name)
+    try:
+        assert ledger.take_lease(watched.name, run_id) is None
+        known = log.stat().st_size
+        kill_server(pair.stack, pair.name(primary))
+        watched.wait_for_state("blocked")
+        watched.stays_without_run(LONG_SECONDS, "blocked")
+        told = log.read_text()[known:]
+        assert f"run {run_id} (beginning by ?" in told
+        assert "has the environment, and has not come to the pair" in told
+        assert "never seen to have all" not in told
+        start_server(pair.stack, pair.name(primary))
+        watched.settle()
+    finally:
+        ledger.leave_run(run_id)
 
 
 def test_a_killed_primary_is_failed_over_once_and_then_there_is_a_cooldown(watched: WatchedEnvironment) -> None:

@@ -225,3 +225,22 @@ def test_history_is_of_runs_that_did_the_same(ledger: Ledger) -> None:
     ]
     assert ledger.read_history("aws", Operation.PROVISION) == []
     assert ledger.read_history("terraform_data", Operation.TEARDOWN) == []
+
+
+def test_the_last_failover_is_one_that_was_not_refused(ledger: Ledger) -> None:
+    """A failed one counts too; one that has not ended, a refused one and another operation do not."""
+    assert ledger.read_last_failover_at("dev") is None
+    ends: tuple[tuple[str, Operation, RunStatus | None], ...] = (
+        ("plan-1", Operation.PLAN, RunStatus.SUCCEEDED),
+        ("failed-1", Operation.FAILOVER, RunStatus.FAILED),
+        ("refused-1", Operation.FAILOVER, RunStatus.REFUSED),
+        ("going-1", Operation.FAILOVER, None),
+    )
+    for run_id, operation, status in ends:
+        ledger.begin_run(run_id, "dev", operation, operation.value, None, None, "ada", "host", 42)
+        if status:
+            ledger.finish_run(run_id, status)
+    failed = ledger.read_run("failed-1")
+    assert failed is not None
+    assert ledger.read_last_failover_at("dev") == failed.finished_at
+    assert ledger.read_last_failover_at("staging") is None

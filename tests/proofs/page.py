@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import psutil
@@ -23,6 +24,10 @@ class Page:
     def add(self, claim: str, shown: str) -> None:
         """A claim that held, and what it held on."""
         self._rows.append((claim, shown))
+
+    def has(self, claims: Iterable[str]) -> bool:
+        """All of them were added."""
+        return {claim for claim, _ in self._rows}.issuperset(claims)
 
     def write(self) -> None:
         """Replace docs/proofs/PIPELINE.md."""

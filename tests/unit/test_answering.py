@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from blocks.answering import SSL_REQUEST, is_answering, wait_for_silence
+from blocks.answering import SSL_REQUEST, answers_within, is_answering, wait_for_silence
 
 HOST = "127.0.0.1"
 
@@ -18,7 +18,7 @@ class Postmaster:
     def __init__(self) -> None:
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
-        self.is_frozen = False
+        self.is_frozen, self.answers_after_seconds, self.breaks_off = False, 0.0, 0
         self.asked: list[bytes] = []
         self._open: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
@@ -30,8 +30,12 @@ class Postmaster:
             except OSError:
                 return
             self._open.append(connection)
-            if not self.is_frozen:
+            if self.breaks_off:
+                self.breaks_off -= 1
+                connection.close()
+            elif not self.is_frozen:
                 self.asked.append(connection.recv(8))
+                time.sleep(self.answers_after_seconds)
                 connection.sendall(b"S")
 
     def close(self) -> None:
@@ -61,6 +65,20 @@ def test_one_that_is_gone_or_frozen_does_not_answer(postmaster: Postmaster) -> N
     assert not is_answering(HOST, postmaster.port, 0.05)
     postmaster.close()
     assert not is_answering(HOST, postmaster.port, 0.05)
+
+
+def test_one_that_is_slow_or_breaks_off_is_asked_again(postmaster: Postmaster) -> None:
+    """A busy machine is no dead one: 1.1 s for the byte, or two looks that end early, are an answer within 2 s."""
+    postmaster.answers_after_seconds = 1.1
+    assert answers_within(HOST, postmaster.port, 2)
+    postmaster.answers_after_seconds, postmaster.breaks_off = 0, 2
+    assert answers_within(HOST, postmaster.port, 2)
+    postmaster.is_frozen = True
+    assert not answers_within(HOST, postmaster.port, 0.05)
+    postmaster.close()
+    began_at = time.monotonic()
+    assert not answers_within(HOST, postmaster.port, 0.2)
+    assert time.monotonic() - began_at >= 0.2
 
 
 def test_silence_is_waited_for_and_every_answer_begins_it_anew(postmaster: Postmaster) -> None:

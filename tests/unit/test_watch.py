@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.environment_files import read_declared
-from domain.errors import RefusedError
 from domain.hold import Hold
 from domain.look import (
     MOST_POSITIONS,
@@ -26,15 +25,16 @@ from domain.pair import Node
 from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
 from domain.watch import (
+    BEFORE_THE_PAIR,
     Standing,
-    ThirdLook,
     Verdict,
     WatchState,
     count_loss_seconds,
     decide_watch,
+    has_come_to_pair,
     name_outage,
-    refuse_unless_lost,
 )
+from tasks.steps import STEPS
 
 T0 = datetime(2026, 11, 30, 12, tzinfo=UTC)
 GAP = timedelta(seconds=6)
@@ -53,9 +53,10 @@ def recovery(**changes: Any) -> Recovery:
     return Recovery.model_validate(known | changes)
 
 
-def standing(*, hold: Hold | None = None, busy: str = "", last: datetime | None = None, **changes: Any) -> Standing:
-    """What the ledger says."""
-    return Standing(recovery=recovery(**changes), hold=hold, busy_with=busy or None, last_failover_at=last)
+def standing(*, hold: Hold | None = None, busy: str = "", held: str = "", **changes: Any) -> Standing:
+    """What the ledger says; `last` is when the last failover ended."""
+    known = {"busy_with": busy or None, "held_by": held or None, "last_failover_at": changes.pop("last", None)}
+    return Standing(recovery=recovery(**changes), hold=hold, **known)
 
 
 def primary(seconds: float, lsn: int = 100, node: Node = "a", timeline: int = 1, sync: bool = False) -> PrimarySample:
@@ -151,7 +152,7 @@ def test_who_was_never_seen_is_not_failed_over() -> None:
     assert verdict.state is WatchState.BLOCKED
     assert "this watcher has never seen it" in verdict.told
     told_only = lose(note_standby(note_primary(Watched(), primary(0)), standby(0.1)))
-    assert "neither has ever seen it" in decide(told_only).told
+    assert "the clients have never seen it" in decide(told_only).told
     assert name_outage(Watched()) == ""
 
 
@@ -197,6 +198,19 @@ def test_there_is_one_attempt_for_each_outage() -> None:
     assert (other.state, other.outage == first.outage) == (WatchState.LOST, False)
 
 
+def test_an_outage_keeps_its_name_while_the_standby_reckons_anew() -> None:
+    """A frozen or cut primary's WAL receiver says `streaming` for ten seconds more: the same message, milliseconds
+    later with each faster connect; also when a run that was refused had the counting begin anew."""
+    watched = note_standby(lose(whole()), standby(6, heard=0.270))
+    first = decide(watched)
+    assert first.state is WatchState.LOST
+    jittered = note_standby(watched, standby(6.2, heard=0.288))
+    assert "one failover was started for this outage" in decide(jittered, 6.2, attempted=first.outage).told
+    after = note_standby(note_primary(note_run(watched), primary(0.5)), standby(6.4, heard=0.291))
+    again = decide(lose(after, 7, 13), 13, attempted=first.outage)
+    assert "one failover was started for this outage" in again.told
+
+
 def test_the_loss_is_bounded_by_what_the_standby_is_known_to_have() -> None:
     """Beyond recovery.rpo nothing starts; unknown is beyond; commits that wait lose nothing."""
     behind = note_primary(whole(), primary(1, lsn=500))
@@ -210,6 +224,7 @@ def test_the_loss_is_bounded_by_what_the_standby_is_known_to_have() -> None:
     assert "never seen to have all" in decide(unknown).told
     synchronous = decide(lose(whole(sync=True), end=70), 70, rpo="1m")
     assert (synchronous.state, "nothing is lost" in synchronous.told) == (WatchState.LOST, True)
+    assert (synchronous.loss_seconds, decide(lose(whole())).loss_seconds) == (None, 6)
 
 
 def test_a_standby_that_lags_steadily_is_known_to_catch_up() -> None:
@@ -261,43 +276,33 @@ def test_what_a_run_changes_is_the_runs() -> None:
     assert "one failover was started for this outage" in refused.told
 
 
+def test_a_run_that_waits_for_its_approval_hides_no_outage() -> None:
+    """It has the environment, so no failover could begin: an alarm that names it. Nothing is forgotten meanwhile."""
+    held = decide(lose(whole()), held="run 1 (provision by ada)")
+    assert held.state is WatchState.BLOCKED
+    assert "run 1 (provision by ada) has the environment, and has not come to the pair" in held.told
+    assert decide(whole(), 0.3, held="run 1").state is WatchState.SEEN
+    assert decide(lose(whole(), end=60), 60).state is WatchState.LOST
+    waiting = ["save_plan", "await_approval"]
+    assert [has_come_to_pair(steps) for steps in ([], waiting, [*waiting, "verify_pair"], ["fence_primary"])] == [
+        *(False, False, True, True)
+    ]
+    assert all(name in STEPS for name in BEFORE_THE_PAIR)
+
+
+def test_how_long_nobody_saw_it_is_known_beside_a_run() -> None:
+    """Though everything else is counted anew: a run that never ends is told by it."""
+    assert whole().clients_sight.unseen_seconds == Watched().clients_sight.unseen_seconds == 0
+    busy = note_run(look(note_run(lose(whole())), 90, *BOTH))
+    assert busy.clients_sight.unseen_seconds == pytest.approx(89.8)
+    assert look(busy, 91, *BOTH, answered=True).clients_sight.unseen_seconds == 0
+
+
 def test_another_primary_is_another_story() -> None:
     """After a change of roles nothing of before counts; another timeline is another primary."""
     for sample in (primary(7, node="b"), primary(7, timeline=2)):
         watched = note_primary(lose(whole()), sample)
-        assert (watched.primary, watched.whole_at, watched.seen_at) == (sample, None, None)
-
-
-THIRD = ThirdLook(at=T0, answering=("b",), standby="b", hold=None)
-
-
-@pytest.mark.parametrize(
-    ("third", "told"),
-    [
-        (THIRD, ""),
-        (None, ""),
-        (THIRD.model_copy(update={"answering": ("a", "b")}), "Servers that answer: a and b; standby: b"),
-        (THIRD.model_copy(update={"answering": ()}), "Servers that answer: none"),
-        (THIRD.model_copy(update={"standby": None}), "standby: none"),
-        (THIRD.model_copy(update={"hold": HOLD}), "while ada holds it: disk"),
-        (THIRD.model_copy(update={"hold": HOLD.model_copy(update={"expires_at": T0})}), ""),
-    ],
-)
-def test_the_third_look_has_the_last_word(third: ThirdLook | None, told: str) -> None:
-    """Only where the standby alone answers the run goes on; a person's is not asked."""
-    if not told:
-        return refuse_unless_lost("dev", recovery(), third)
-    with pytest.raises(RefusedError) as caught:
-        refuse_unless_lost("dev", recovery(), third)
-    assert told in caught.value.summary
-    return None
-
-
-def test_the_third_look_asks_the_file() -> None:
-    """Changed to `ask` while the run began: no failover by itself, and a person's is none of that."""
-    with pytest.raises(RefusedError, match="failover is ask"):
-        refuse_unless_lost("dev", recovery(failover="ask"), THIRD)
-    refuse_unless_lost("dev", recovery(failover="ask"), None)
+        assert (watched.primary, watched.whole_at, name_outage(watched)) == (sample, None, "")
 
 
 def test_automatic_is_for_pairs_alone() -> None:
