@@ -1,17 +1,12 @@
-"""Base backups by barman, a program of its own, into the vault of an account; unpacked here.
-
-Barman's own restore unpacks whatever the archive says, also outside its folder (`tarfile` without a filter, on Python
-before 3.14), and here it would do so as root: so what it kept is unpacked by us, where nothing leaves the folder.
-"""
+"""Base backups by barman, a program of its own, into the vault of an account; fetched and unpacked by ourselves."""
 
 import os
 import sys
-import tarfile
 from pathlib import Path
-from typing import Any
 
 from blocks.aws import AwsAccount
 from blocks.backup_vault import list_keys
+from blocks.base_archive import UnreadableBaseError, unpack
 from blocks.child import OutOfTimeError, run_child
 from blocks.postgres.pair_files import Pair
 from domain.errors import PermanentError, TemporaryError
@@ -22,10 +17,6 @@ SERVER = "pair"
 ARCHIVE_SUFFIX = ".tar.lz4"
 TIMEOUT_SECONDS = 6 * 3600
 GRACE_SECONDS = 20.0
-
-
-class UnreadableBaseError(PermanentError):
-    """What the vault has cannot be unpacked."""
 
 
 def take_base(account: AwsAccount, pair: Pair, node: Node, folder: str, work: Path) -> None:
@@ -108,23 +99,6 @@ def fetch_base(account: AwsAccount, folder: str, target: Path) -> None:
     for key in keys:
         with account.translated(f"fetching {key} from {account.vault_bucket}"):
             body = account.client("s3").get_object(Bucket=account.vault_bucket, Key=key)["Body"]
-            _unpack(body, key, target)
+            unpack(body, key, target)
     # A server that was made as a standby still has the list of the files that it was copied from: it is of another day.
     (target / "backup_manifest").unlink(missing_ok=True)
-
-
-def _unpack(body: Any, key: str, target: Path) -> None:
-    import lz4.frame
-
-    try:
-        with lz4.frame.open(body, "rb") as content, tarfile.open(fileobj=content, mode="r|") as archive:
-            archive.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, RuntimeError) as error:
-        raise UnreadableBaseError(
-            f"{key} of the vault cannot be unpacked: {error}.", "What is there is not what was kept: take another one."
-        ) from error
-    except OSError as error:
-        raise PermanentError(
-            f"{key} of the vault cannot be unpacked here: {error.strerror or error}.",
-            "Make room in the state folder for two copies of the database.",
-        ) from error

@@ -9,7 +9,8 @@ from prefect import task
 from blocks.aws import AwsAccount
 from blocks.aws_objects import measure_vault
 from blocks.backup_vault import delete_backup, keep_manifest
-from blocks.barman import UnreadableBaseError, fetch_base, take_base
+from blocks.barman import fetch_base, take_base
+from blocks.base_archive import UnreadableBaseError
 from blocks.ledger.backups import BackupRow
 from blocks.postgres.recovery_point import describe_point
 from blocks.postgres.replication import read_primary

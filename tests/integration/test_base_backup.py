@@ -13,7 +13,8 @@ import pytest
 
 from blocks.aws import AwsAccount
 from blocks.backup_vault import delete_backup, list_keys
-from blocks.barman import SERVER, UnreadableBaseError, _read_credentials, fetch_base, take_base
+from blocks.barman import SERVER, _read_credentials, fetch_base, take_base
+from blocks.base_archive import UnreadableBaseError
 from blocks.postgres.account import give, make_folder
 from blocks.postgres.archive import keep_archive
 from blocks.postgres.cluster import ServerFolder, start_scratch, stop_scratch
@@ -31,6 +32,7 @@ from domain.backup import BackupVerdict, Manifest, Question, VerdictStatus
 from domain.backup_wal import list_needed, read_label
 from domain.errors import TemporaryError
 from domain.pair import DATABASE, other
+from tests.outside_archives import ESCAPED, pack_long_path, pack_parent
 from tests.pair_world import PairWorld
 
 from .conftest import find_free_port
@@ -159,7 +161,7 @@ def test_a_damaged_page_is_noticed(archived: Pair, account: AwsAccount, tmp_path
 
 
 def test_what_cannot_be_unpacked_is_said(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
-    """A truncated archive, one that would write outside its folder, and none at all."""
+    """A truncated archive, those that would write outside their folder, and none at all."""
     taken = take(account, archived, tmp_path)
     (key,) = (key for key in list_keys(account, FOLDER) if key.endswith(".tar.lz4"))
     s3 = account.client("s3")
@@ -167,10 +169,13 @@ def test_what_cannot_be_unpacked_is_said(archived: Pair, account: AwsAccount, tm
     s3.put_object(Bucket=account.vault_bucket, Key=key, Body=content[: len(content) // 2])
     with pytest.raises(UnreadableBaseError, match="cannot be unpacked"):
         taken.fetch(tmp_path / "truncated")
-    s3.put_object(Bucket=account.vault_bucket, Key=key, Body=pack_outside())
-    with pytest.raises(UnreadableBaseError, match="outside the destination"):
-        taken.fetch(tmp_path / "outside")
-    assert not (tmp_path / "outside" / "escaped").exists()
+    for pack in (pack_parent, pack_long_path):
+        s3.put_object(Bucket=account.vault_bucket, Key=key, Body=pack())
+        (tmp_path / pack.__name__).mkdir()
+        (tmp_path / pack.__name__ / ESCAPED).write_text("ours")
+        with pytest.raises(UnreadableBaseError, match=r"outside the destination|neither a file nor a folder"):
+            taken.fetch(tmp_path / pack.__name__)
+        assert (tmp_path / pack.__name__ / ESCAPED).read_text() == "ours"
     delete_backup(account, FOLDER)
     delete_backup(account, FOLDER)
     assert list_keys(account, FOLDER) == []
@@ -181,19 +186,6 @@ def test_what_cannot_be_unpacked_is_said(archived: Pair, account: AwsAccount, tm
 def faults_of(verdict: BackupVerdict) -> list[str]:
     """Everything that a verdict found."""
     return [fault for found in verdict.questions.values() for fault in found.faults]
-
-
-def pack_outside() -> bytes:
-    """An archive with a file beside the folder that it is unpacked to."""
-    import io
-    import tarfile
-
-    import lz4.frame
-
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("../escaped"), io.BytesIO())
-    return bytes(lz4.frame.compress(packed.getvalue()))
 
 
 def test_barmans_own_restore_reads_it(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
