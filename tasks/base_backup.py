@@ -12,7 +12,7 @@ from blocks.backup_vault import delete_backup, keep_manifest
 from blocks.barman import fetch_base, take_base
 from blocks.base_archive import UnreadableBaseError
 from blocks.ledger.backups import BackupRow
-from blocks.postgres.recovery_point import describe_point
+from blocks.postgres.recovery_point import describe_point, wait_for_standby
 from blocks.postgres.replication import read_primary
 from blocks.process_folders import kill_workers
 from blocks.scratch.physical import PhysicalBackup, hash_files
@@ -54,6 +54,7 @@ def take_base_backup(run: Run, backup_id: str) -> dict[str, Any]:
     delete_unrecorded.fn(run, backup_id)
     pair, folder = open_environments_pair(run), name_folder(run.environment, backup_id)
     primary = read_primary(pair)
+    wait_for_standby(pair, primary)  # ahead: without one that should be there nothing is worth the copying
     take_base(run.account, pair, primary, folder, run.folder / WORK)
     promised = describe_point(pair, primary, backup_id)
     base, wal = _make_room(run)

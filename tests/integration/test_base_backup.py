@@ -22,7 +22,7 @@ from blocks.postgres.nodes import fence_node, return_node, rewind_node, start_no
 from blocks.postgres.pair import delete_pair, mark_ready
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.recovery_point import describe_point
-from blocks.postgres.relays import lead_gateway
+from blocks.postgres.relays import cut_link, lead_gateway, mend_link
 from blocks.postgres.replication import prepare_primary, promote, read_node, read_primary, wait_for_replay
 from blocks.postgres.session import connect
 from blocks.scratch.physical import PhysicalBackup, hash_files
@@ -82,11 +82,11 @@ class Taken:
         return verify_physical(backup, wanted, folder / "scratch", self.pair.programs)
 
 
-def take(account: AwsAccount, pair: Pair, folder: Path) -> Taken:
+def take(account: AwsAccount, pair: Pair, folder: Path, follow_seconds: float = 30) -> Taken:
     """Taken, with its promise; sealed by what the vault gives back."""
     primary = read_primary(pair)
     take_base(account, pair, primary, FOLDER, folder / "work")
-    manifest = describe_point(pair, primary, "one")
+    manifest = describe_point(pair, primary, "one", follow_seconds)
     fetch_base(account, FOLDER, folder / "first")
     names = list_needed(read_label((folder / "first" / "backup_label").read_text()).segment, str(manifest.wal_to))
     wait_for_segments(account, pair.record.archive_prefix, names, 60)
@@ -238,21 +238,36 @@ def count_by_hand(taken: Taken, restored: Path, wal: Path) -> int:
         shutil.rmtree(server.folder)
 
 
-def test_without_a_standby_sentinels_are_promised(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
-    """Nobody can be asked what is at a position: the manifest has no tables, and the rest is proved."""
+def test_without_a_standby_the_proof_is_incomplete(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
+    """Nobody can be asked what is at a position: the manifest says so, the rest is proved, the data stays owed."""
     standby = other(read_primary(archived))
     stop_node(archived, standby)
     try:
-        taken = take(account, archived, tmp_path)
+        taken = take(account, archived, tmp_path, follow_seconds=0.5)
     finally:
         start_node(archived, standby)
     assert taken.manifest.tables == {}
     assert taken.manifest.sentinels
     verdict = taken.verify(tmp_path)
     assert faults_of(verdict) == []
-    assert verdict.status == VerdictStatus.PASSED
-    assert verdict.questions[Question.DATA].passed is None
+    assert verdict.status == VerdictStatus.INCOMPLETE
+    assert f"the standby {standby} did not answer" in verdict.questions[Question.DATA].unasked
+    assert verdict.questions[Question.SENTINELS].passed is True
     wait_for_replay(archived, read_primary(archived), 60)
+
+
+def test_a_standby_that_does_not_follow_is_waited_for(archived: Pair) -> None:
+    """It answers, so what it holds is worth a while; nothing weaker is promised in silence."""
+    primary = read_primary(archived)
+    wait_for_replay(archived, primary, 60)
+    cut_link(archived)
+    try:
+        with pytest.raises(TemporaryError, match="answers and does not follow"):
+            describe_point(archived, primary, "one", 0.5)
+    finally:
+        mend_link(archived)
+    wait_for_replay(archived, primary, 60)
+    assert describe_point(archived, primary, "one").tables["public.note"].rows == 5000
 
 
 def test_a_base_backup_of_a_later_timeline_is_recovered(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
