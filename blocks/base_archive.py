@@ -19,9 +19,10 @@ class UnreadableBaseError(PermanentError):
 def unpack(body: Any, key: str, target: Path) -> None:
     """Unpack a stream of a tar in lz4 into a folder, as it comes. UnreadableBaseError where it is none, or is hostile.
 
-    `key` is what it is called in the vault.
+    `key` is what it is called in the vault. PermanentError where there is no room here; botocore's errors as they are.
     """
     import lz4.frame
+    from botocore.exceptions import BotoCoreError
 
     try:
         with lz4.frame.open(body, "rb") as content, tarfile.open(fileobj=content, mode="r|") as archive:
@@ -30,6 +31,8 @@ def unpack(body: Any, key: str, target: Path) -> None:
         raise UnreadableBaseError(
             f"{key} of the vault cannot be unpacked: {error}.", "What is there is not what was kept: take another one."
         ) from error
+    except BotoCoreError:  # some are OSErrors too: a network that fails is no full disk
+        raise
     except OSError as error:
         raise PermanentError(
             f"{key} of the vault cannot be unpacked here: {error.strerror or error}.",
