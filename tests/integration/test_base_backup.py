@@ -195,7 +195,7 @@ def test_barmans_own_restore_reads_it(archived: Pair, account: AwsAccount, tmp_p
     about = [f"s3://{account.vault_bucket}/{FOLDER}", SERVER]
     backup_id = next(key for key in list_keys(account, FOLDER) if key.endswith("backup.info")).split("/")[-2]
     command = [sys.executable, "-m", "barman.clients.cloud_restore", *place, *about, backup_id, tmp_path / "by-hand"]
-    done = subprocess.run(command, env=_read_credentials(account), capture_output=True, text=True)
+    done = subprocess.run(command, env=_read_credentials(account)[0], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     wal = tmp_path / "first-wal"
     assert hash_files(tmp_path / "by-hand", wal)[0] == taken.manifest.sha256
