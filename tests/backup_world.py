@@ -82,12 +82,13 @@ class BackedUp:
     def kill_at(self, word: str, step: str, moment: str) -> RunRow:
         """A run that is killed with SIGKILL before a step's effect or after it, and swept."""
         with self.world.faults.order(self.name, step, moment, "hang"):
-            return self._kill(word, self.world.faults.is_hanging)
+            known = self._kill(word, self.world.faults.is_hanging)
+        return self._sweep(known)
 
     def kill_amid_upload(self) -> RunRow:
         """A run that is killed while barman uploads, and swept."""
-        known = self.list_objects()
-        return self._kill("backup", lambda: self.list_objects() - known)
+        before = self.list_objects()
+        return self._sweep(self._kill("backup", lambda: self.list_objects() - before))
 
     def damage_amid_take(self) -> RunRow:
         """A run of whose first try every new segment is damaged in the archive, before it is read back."""
@@ -126,11 +127,15 @@ class BackedUp:
         (run,) = [run for run in self.world.ledger.list_runs(self.name) if run.run_id not in known]
         return run
 
-    def _kill(self, word: str, is_there: Callable[[], Any]) -> RunRow:
+    def _kill(self, word: str, is_there: Callable[[], Any]) -> set[str]:
+        """Start a run and kill it at the moment; the runs that were there before."""
         known = {run.run_id for run in self.world.ledger.list_runs(self.name)}
         self.world.process.tell("run", word, {"environment": self.name}, None)
         wait_for("the moment is there", is_there, 180, 0.005)
         self.world.process.kill()
+        return known
+
+    def _sweep(self, known: set[str]) -> RunRow:
         live = self.world.ledger.list_live
         wait_for("it is gone", lambda: all(row.is_proved_dead for row in live(self.name)), 60)
         self.world.sweep()
