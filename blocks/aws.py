@@ -70,10 +70,15 @@ class AwsAccount(Block):
 
         Without a role to assume nothing can be taken away: then it is whoever we are.
         """
-        account = self.for_run("")
-        account._session_name = self._session_name
+        account = self.afresh()
         partition = self.role_arn.split(":")[1] if self.role_arn else "aws"
         account._policy = write_reading_policy(self.vault_bucket, prefixes, self.region, partition)
+        return account
+
+    def afresh(self) -> "AwsAccount":
+        """The same account with a session of its own: a role's keys that are asked for now have all of their time."""
+        account = self.for_run("")
+        account._session_name = self._session_name
         return account
 
     def owner(self) -> StackAccount:

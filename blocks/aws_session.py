@@ -11,7 +11,7 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, NoCredentialsError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from domain.errors import PermanentError, TemporaryError
@@ -95,7 +95,7 @@ def translate_errors(what: str) -> Iterator[None]:
         raise PermanentError(
             f"{what} failed: no AWS credentials.", "Give this process a role, or a profile for the account."
         ) from error
-    except (NoConnectionError, HTTPClientError) as error:
+    except (NoConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TemporaryError(f"{what} failed: {error}", "Check that the endpoint is up; it is tried again.") from error
     except BotoCoreError as error:
         raise PermanentError(f"{what} failed: {error}", "Correct the account's block.") from error

@@ -1,17 +1,14 @@
-"""Base backups by barman, a program of its own, into the vault of an account; unpacked here.
-
-Barman's own restore unpacks whatever the archive says, also outside its folder (`tarfile` without a filter, on Python
-before 3.14), and here it would do so as root: so what it kept is unpacked by us, where nothing leaves the folder.
-"""
+"""Base backups by barman, a program of its own, into the vault of an account; fetched and unpacked by ourselves."""
 
 import os
 import sys
-import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from blocks.aws import AwsAccount
 from blocks.backup_vault import list_keys
+from blocks.base_archive import UnreadableBaseError, unpack
 from blocks.child import OutOfTimeError, run_child
 from blocks.postgres.pair_files import Pair
 from domain.errors import PermanentError, TemporaryError
@@ -20,35 +17,36 @@ from domain.pair import Node
 #: What barman calls the server: the folder of a backup holds one alone.
 SERVER = "pair"
 ARCHIVE_SUFFIX = ".tar.lz4"
-TIMEOUT_SECONDS = 6 * 3600
+#: Where the keys last that long; those of a role last for an hour.
+TIMEOUT_SECONDS = 6 * 3600.0
+#: Before the end of the keys: the last request has to be over by then.
+MARGIN_SECONDS = 30.0
 GRACE_SECONDS = 20.0
-
-
-class UnreadableBaseError(PermanentError):
-    """What the vault has cannot be unpacked."""
 
 
 def take_base(account: AwsAccount, pair: Pair, node: Node, folder: str, work: Path) -> None:
     """Copy a server's data into a folder of the vault while it runs, compressed and encrypted.
 
     Barman starts and ends the backup in the server as the role `backup`, and reads the files beside us. `work` is a
-    folder of the run, in which its processes are found. TemporaryError where it was interrupted by the server or S3.
+    folder of the run, in which its processes are found. TemporaryError where it was interrupted by the server or S3;
+    PermanentError where it takes longer than its keys are good for, or than TIMEOUT_SECONDS.
     """
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    told: list[str] = []
+    keys, seconds = _read_credentials(account)
     try:
         ended = run_child(
             [sys.executable, "-I", "-m", "barman.clients.cloud_backup", *_list_options(account, folder)],
             folder=work,
-            environment={**_read_credentials(account), **pair.variables("backup", node, "postgres")},
-            on_line=told.append,
-            timeout_seconds=TIMEOUT_SECONDS,
+            environment={**keys, **pair.variables("backup", node, "postgres")},
+            on_line=lambda _line: None,  # what it has to say goes to stderr
+            timeout_seconds=seconds,
             grace_seconds=GRACE_SECONDS,
         )
     except OutOfTimeError as error:
         raise PermanentError(
-            f"{pair.environment}: the base backup was not done after {TIMEOUT_SECONDS} seconds.",
-            "Give the machine a faster way to the vault, or take dumps: `terrarium backup take NAME --kind logical`.",
+            f"{pair.environment}: the base backup was not done after {seconds:.0f} seconds.",
+            "A role's keys end within the hour, and barman cannot renew them. Give the machine a faster way to the "
+            "vault, or take dumps: `terrarium backup take NAME --kind logical`.",
         ) from error
     if ended.returncode:
         raise TemporaryError(
@@ -65,17 +63,17 @@ def _list_options(account: AwsAccount, folder: str) -> list[str]:
     return [*how, *key, *place, f"s3://{account.vault_bucket}/{folder}", SERVER]
 
 
-def _read_credentials(account: AwsAccount) -> dict[str, str]:
-    """For the child alone: the keys of our own session in the account, which end within the hour on AWS."""
+def _read_credentials(account: AwsAccount) -> tuple[dict[str, str], float]:
+    """For the child alone: keys that were asked for now, and for how many seconds it may work with them."""
     with account.translated("asking for the keys of a base backup"):
-        found = account.session().get_credentials()
-    if found is None:
+        found = account.afresh().session().get_credentials()
+        keys = found.get_frozen_credentials() if found else None
+    if keys is None:
         raise PermanentError(
             f"account {account.name}: there are no keys to take a base backup with.", "Give it a role."
         )
-    keys = found.get_frozen_credentials()
     token = {"AWS_SESSION_TOKEN": keys.token} if keys.token else {}
-    return {
+    variables = {
         "PATH": "/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
@@ -88,6 +86,14 @@ def _read_credentials(account: AwsAccount) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    return variables, _limit_seconds(found)
+
+
+def _limit_seconds(credentials: Any) -> float:
+    """Until shortly before the keys end, where they tell it: botocore has no public name for that."""
+    expires_at: datetime | None = getattr(credentials, "_expiry_time", None)
+    left = (expires_at - datetime.now(UTC)).total_seconds() - MARGIN_SECONDS if expires_at else TIMEOUT_SECONDS
+    return max(0.0, min(left, TIMEOUT_SECONDS))
 
 
 def _find_fault(told: str) -> str:
@@ -108,23 +114,6 @@ def fetch_base(account: AwsAccount, folder: str, target: Path) -> None:
     for key in keys:
         with account.translated(f"fetching {key} from {account.vault_bucket}"):
             body = account.client("s3").get_object(Bucket=account.vault_bucket, Key=key)["Body"]
-            _unpack(body, key, target)
+            unpack(body, key, target)
     # A server that was made as a standby still has the list of the files that it was copied from: it is of another day.
     (target / "backup_manifest").unlink(missing_ok=True)
-
-
-def _unpack(body: Any, key: str, target: Path) -> None:
-    import lz4.frame
-
-    try:
-        with lz4.frame.open(body, "rb") as content, tarfile.open(fileobj=content, mode="r|") as archive:
-            archive.extractall(target, filter="data")
-    except (tarfile.TarError, EOFError, RuntimeError) as error:
-        raise UnreadableBaseError(
-            f"{key} of the vault cannot be unpacked: {error}.", "What is there is not what was kept: take another one."
-        ) from error
-    except OSError as error:
-        raise PermanentError(
-            f"{key} of the vault cannot be unpacked here: {error.strerror or error}.",
-            "Make room in the state folder for two copies of the database.",
-        ) from error

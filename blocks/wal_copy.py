@@ -53,6 +53,16 @@ def fetch_wal(account: AwsAccount, prefix: str, names: Iterable[str], target: Pa
     return missing
 
 
+def fetch_all_wal(account: AwsAccount, prefix: str, names: Collection[str], target: Path) -> None:
+    """The same where each of them has to be there. TemporaryError with the first that is not, or is not whole."""
+    if missing := fetch_wal(account, prefix, names, target):
+        raise TemporaryError(
+            f"The WAL archive {prefix} has no whole {missing[0]}; {len(missing)} of {len(names)} segments cannot be "
+            "read.",
+            "Nothing is recorded without its WAL: the base backup is taken anew, with later segments.",
+        )
+
+
 def delete_wal(account: AwsAccount, prefix: str, names: Collection[str]) -> None:
     """Let segments go; what the bucket's retention still holds stays as an old version. Gone is gone."""
     keys = [{"Key": segment_key(prefix, name)} for name in sorted(names)]

@@ -53,7 +53,10 @@ class Sentinel(Told):
 
 
 class Manifest(Told):
-    """What a backup holds, as whoever made it tells; everything is optional."""
+    """What a backup holds, as whoever made it tells; everything is optional.
+
+    `undescribed` says why its tables could not be described though they should be: then their content is owed.
+    """
 
     sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
     tables: dict[str, TableContent] = {}
@@ -67,6 +70,7 @@ class Manifest(Told):
     schema_version: str | None = None
     server_version: str | None = None
     kind: str | None = None
+    undescribed: str | None = None
 
     @property
     def promised_at(self) -> datetime | None:
@@ -183,15 +187,20 @@ def judge_contents(manifest: Manifest, found: Mapping[str, TableContent]) -> lis
 def judge_data(
     manifest: Manifest, found: Mapping[str, TableContent], checked: Sequence[Checked], missing: Sequence[str]
 ) -> Answer:
-    """Does the data mean what it should: counts and hashes, and expectations. Null where neither was given."""
+    """Does the data mean what it should: counts and hashes, and expectations. Null where neither was given.
+
+    Where the tables could not be described, expectations alone are no yes.
+    """
+    unasked = manifest.undescribed or ""
     if not (manifest.tables or checked or missing):
-        return NOBODY_ASKED
+        return Answer(passed=None, unasked=unasked)
     figures = {
         "tables": {name: content.model_dump() for name, content in found.items()},
         "expectations": len(checked),
         "expectations_met": sum(one.passed for one in checked),
     }
-    return answer(figures, [*judge_contents(manifest, found), *missing, *list_faults(checked)])
+    told = answer(figures, [*judge_contents(manifest, found), *missing, *list_faults(checked)])
+    return told.model_copy(update={"passed": None, "unasked": unasked}) if unasked and told.passed else told
 
 
 def judge_invariants(broken: Mapping[str, int | str]) -> Answer:

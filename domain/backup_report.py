@@ -24,6 +24,7 @@ def render_backup(backup_id: str, location: str, size_bytes: int, manifest: Mani
         *([f"- of PostgreSQL {manifest.server_version}"] if manifest.server_version else []),
         *([f"- from WAL position {manifest.wal_position}"] if manifest.wal_position else []),
         f"- {len(manifest.sentinels)} sentinels",
+        *([f"- {manifest.undescribed}: its verdict will be incomplete"] if manifest.undescribed else []),
         "",
         "It is not proved yet: a restore test does that.",
         "",

@@ -6,6 +6,10 @@ A session policy only ever takes away: what the role may not do, its session may
 import json
 from collections.abc import Sequence
 
+#: What the name of a service ends in, as KMS tells it. China's have another one, which no account told us: both are S3.
+SUFFIX = "amazonaws.com"
+SUFFIXES = {"aws-cn": (SUFFIX, f"{SUFFIX}.cn")}
+
 
 def write_reading_policy(bucket: str, prefixes: Sequence[str], region: str, partition: str = "aws") -> str:
     """The session policy, as AWS reads it: objects below the prefixes, and the key, for S3 alone.
@@ -14,7 +18,7 @@ def write_reading_policy(bucket: str, prefixes: Sequence[str], region: str, part
     """
     place = f"arn:{partition}:s3:::{bucket}"
     below = [f"{prefix}*" for prefix in prefixes if prefix]
-    via = {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
+    via = {"StringEquals": {"kms:ViaService": [f"s3.{region}.{one}" for one in SUFFIXES.get(partition, (SUFFIX,))]}}
     statements = [
         _allow(["s3:GetObject", "s3:GetObjectVersion"], [f"{place}/{one}" for one in below]),
         _allow(["s3:ListBucket"], [place]) | {"Condition": {"StringLike": {"s3:prefix": below}}},

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,7 +14,8 @@ from blocks.ledger.backups import BackupRow
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.replication import read_primary, read_state
 from blocks.postgres.session import connect
-from blocks.wal_copy import list_archived
+from blocks.wal_archive import segment_key
+from blocks.wal_copy import delete_wal, list_archived
 from domain.backup import Manifest
 from domain.backup_wal import list_needed, read_number
 from domain.pair import other
@@ -87,6 +89,43 @@ class BackedUp:
         """A run that is killed while barman uploads, and swept."""
         before = self.list_objects()
         return self._sweep(self._kill("backup", lambda: self.list_objects() - before))
+
+    def damage_amid_take(self) -> RunRow:
+        """A run of whose first try every new segment is damaged in the archive, before it is read back."""
+        known, prefix = set(self.list_wal()), self.pair.record.archive_prefix
+
+        def damage_until_read() -> bool:
+            for name in set(self.list_wal()) - known:
+                key = segment_key(prefix, name)
+                self.world.account.client("s3").put_object(Bucket=self.world.account.vault_bucket, Key=key, Body=b"no")
+            return any(self._find_fetched("*"))
+
+        return self._meddle(damage_until_read, lambda: None)
+
+    def lose_amid_take(self) -> RunRow:
+        """A run of which a segment goes from the archive after it was read back, and before it is on record."""
+
+        def lose() -> None:
+            names = [path.name for path in self._find_fetched("*/?*")]
+            delete_wal(self.world.account, self.pair.record.archive_prefix, names)
+
+        return self._meddle(lambda: any(path.stat().st_size for path in self._find_fetched("*/?*")), lose)
+
+    def _find_fetched(self, pattern: str) -> list[Path]:
+        """What of WAL is read back now, by all runs of the environment."""
+        work = self.world.stack.settings.state_dir / "work" / self.name
+        return [path for path in work.glob(f"*/fetched/{pattern}") if "wal" in (path.name, path.parent.name)]
+
+    def _meddle(self, is_there: Callable[[], Any], act: Callable[[], None]) -> RunRow:
+        """A run that stands still while something is done, at a moment of its own."""
+        known = {run.run_id for run in self.world.ledger.list_runs(self.name)}
+        self.world.process.tell("run", "backup", {"environment": self.name}, None)
+        wait_for("the moment is there", is_there, 180, 0.001)
+        with self.world.process.stopped():
+            act()
+        self.world.process.read_answer()
+        (run,) = [run for run in self.world.ledger.list_runs(self.name) if run.run_id not in known]
+        return run
 
     def _kill(self, word: str, is_there: Callable[[], Any]) -> set[str]:
         """Start a run and kill it at the moment; the runs that were there before."""

@@ -1,9 +1,12 @@
 """What the flows' tests stand on: the local stack, an account of their own, and a warm process that runs flows."""
 
 import json
+import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +42,10 @@ class FlowProcess:
     def ask(self, command: str, *arguments: Any) -> dict[str, Any]:
         """The answer to a command; AssertionError with the end of the log where the process ends instead."""
         self.tell(command, *arguments)
+        return self.read_answer()
+
+    def read_answer(self) -> dict[str, Any]:
+        """The answer to what it was told, when it comes."""
         assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -59,6 +66,16 @@ class FlowProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([command, arguments]) + "\n")
         self._process.stdin.flush()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It stands still meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does when memory ends."""

@@ -21,6 +21,9 @@ from domain.errors import TemporaryError
 from domain.pair import Node, other
 
 REPLAY_SECONDS = 600.0
+#: How long a standby may take to follow again: one that was just started needs a few.
+FOLLOW_SECONDS = 30.0
+FOLLOW_POLL_SECONDS = 0.2
 #: The longest that replay is held: the server itself goes on after it, whatever became of us.
 HOLD_SECONDS = 0.5
 TRIES = 20
@@ -33,21 +36,42 @@ POSITION = (
 WRITTEN = "SELECT pg_current_wal_insert_lsn()::text, clock_timestamp(), current_setting('server_version')"
 
 
-def describe_point(pair: Pair, primary: Node, name: str) -> Manifest:
+def describe_point(pair: Pair, primary: Node, name: str, follow_seconds: float = FOLLOW_SECONDS) -> Manifest:
     """Write a sentinel, promise a position after it, and describe what is there; then end the segment that has it.
 
-    `wal_to` is that segment. Where no standby follows, nobody can be asked what is at a position: then the manifest has
-    sentinels and no tables.
+    `wal_to` is that segment. Where the standby is fenced or does not answer, nobody can be asked what is at a position:
+    then the manifest has sentinels and no tables, and says why. TemporaryError where one answers and does not follow.
     """
+    hindrance = wait_for_standby(pair, primary, follow_seconds)
     write_sentinel(pair)
-    if read_state(pair).is_whole:
+    if hindrance:
+        manifest = _describe_sentinels(pair, hindrance)
+    else:
         wait_for_replay(pair, primary, REPLAY_SECONDS)
         manifest = _describe_standby(pair, other(primary))
-    else:
-        manifest = _describe_sentinels(pair)
     with connect(pair, at=primary, database="postgres") as session:
         session.execute("SELECT pg_create_restore_point(%s)", (name[:63],))  # a record behind the position
     return manifest.model_copy(update={"wal_to": switch_wal(pair, primary)})
+
+
+def wait_for_standby(pair: Pair, primary: Node, timeout_seconds: float = FOLLOW_SECONDS) -> str:
+    """Empty once the standby follows; else why none could. TemporaryError where one answers and does not."""
+    deadline = time.monotonic() + timeout_seconds
+    while not (state := read_state(pair)).is_whole:
+        standby = state.of(other(primary))
+        if standby.is_fenced:
+            return f"nobody could be asked what its tables hold: the standby {standby.node} was fenced"
+        if time.monotonic() > deadline:
+            if not standby.is_running:
+                return f"nobody could be asked what its tables hold: the standby {standby.node} did not answer"
+            raise TemporaryError(
+                f"{pair.environment}: the standby {standby.node} answers and does not follow, after "
+                f"{timeout_seconds:.0f} s.",
+                f"A base backup is held against it. {pair.stack.state_dir / 'logs' / pair.name(standby.node)}.log says "
+                "what it waits for. A dump needs no standby: `terrarium backup take NAME --kind logical`.",
+            )
+        time.sleep(FOLLOW_POLL_SECONDS)
+    return ""
 
 
 def _describe_standby(pair: Pair, standby: Node) -> Manifest:
@@ -104,7 +128,7 @@ def _held(pair: Pair, standby: Node) -> Iterator[None]:
             holding.result()
 
 
-def _describe_sentinels(pair: Pair) -> Manifest:
+def _describe_sentinels(pair: Pair, hindrance: str) -> Manifest:
     with connect(pair, "backup") as session:
         sentinels = read_sentinels(session)
         position, at, version = session.execute(WRITTEN).fetchone() or ("", datetime.now(UTC), "")
@@ -115,4 +139,5 @@ def _describe_sentinels(pair: Pair) -> Manifest:
         wal_position=position,
         server_version=version,
         kind=PHYSICAL,
+        undescribed=hindrance,
     )

@@ -46,7 +46,7 @@ class Wanted:
         """The questions to what is restored that there is something to hold it against for."""
         manifest = self.manifest
         given = {
-            Question.DATA: bool(manifest.tables or self.suites),
+            Question.DATA: bool(manifest.tables or self.suites or manifest.undescribed),
             Question.INVARIANTS: bool(self.invariants),
             Question.SENTINELS: bool(manifest.sentinels),
         }

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from blocks.wal_archive import segment_key
 from blocks.wal_copy import delete_wal
 from domain.backup import Manifest
 from domain.backup_wal import read_number
+from domain.status import Operation, RunStatus
 from tests.backup_world import ROWS, STEPS, BackedUp, make_backed_up
 from tests.flow_steps import every_step_can_fail
 from tests.flow_world import World
@@ -102,6 +104,46 @@ def test_a_missing_segment_fails(world: World, backed_up: BackedUp) -> None:
     assert "recovery target" in str(verdict.questions["engine"]["faults"])
     assert world.is_clean(run.run_id)
     backed_up.let_go(backed_up.list_kept()[0].id)
+
+
+def test_wal_that_cannot_be_read_back_is_none(backed_up: BackedUp) -> None:
+    """The archive has every segment by its name, and one is no WAL: the backup is taken anew, and that one is whole."""
+    run = backed_up.damage_amid_take()
+    assert run.status == "succeeded", run.error
+    backed_up.check(run)
+    assert backed_up.run("verify").status == "succeeded"
+
+
+def test_wal_that_goes_before_the_record_is_noticed(backed_up: BackedUp) -> None:
+    """Such a backup is let go at once, and the run fails; the next one is whole."""
+    before = backed_up.list_kept()
+    run = backed_up.lose_amid_take()
+    assert run.status == "failed"
+    assert "while a base backup was taken" in str(run.error)
+    assert backed_up.list_kept() == before
+    backed_up.check(run)
+    assert backed_up.run("backup").status == "succeeded"
+
+
+def test_wal_stays_while_another_backup_is_taken(world: World, backed_up: BackedUp) -> None:
+    """What the other one needs is on no record yet; the run after it lets the rest go."""
+    assert backed_up.run("backup").status == "succeeded"
+    old, other = f"{1:08X}{0:016X}", f"other-{backed_up.name}"
+    key = segment_key(backed_up.pair.record.archive_prefix, old)
+    world.account.client("s3").put_object(Bucket=world.account.vault_bucket, Key=key, Body=b"")
+    world.ledger.enter_run(other, backed_up.name)
+    version = world.read(backed_up.name).spec_version
+    world.ledger.begin_run(other, backed_up.name, Operation.BACKUP, "backup", version, None, "tests", "host", 1)
+    try:
+        run = backed_up.run("backup")
+        assert run.status == "succeeded", run.error
+        assert old in backed_up.list_wal()
+        (told,) = [step.detail for step in world.steps(run.run_id) if step.name == "expire_wal"]
+        assert told == {"expired_wal": 0, "waits_for": [other]}
+    finally:
+        world.ledger.finish_run(other, RunStatus.FAILED)
+    assert backed_up.run("backup").status == "succeeded"
+    assert old not in backed_up.list_wal()
 
 
 @pytest.mark.parametrize("word", list(STEPS))

@@ -13,7 +13,8 @@ import pytest
 
 from blocks.aws import AwsAccount
 from blocks.backup_vault import delete_backup, list_keys
-from blocks.barman import SERVER, UnreadableBaseError, _read_credentials, fetch_base, take_base
+from blocks.barman import SERVER, _read_credentials, fetch_base, take_base
+from blocks.base_archive import UnreadableBaseError
 from blocks.postgres.account import give, make_folder
 from blocks.postgres.archive import keep_archive
 from blocks.postgres.cluster import ServerFolder, start_scratch, stop_scratch
@@ -21,7 +22,7 @@ from blocks.postgres.nodes import fence_node, return_node, rewind_node, start_no
 from blocks.postgres.pair import delete_pair, mark_ready
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.recovery_point import describe_point
-from blocks.postgres.relays import lead_gateway
+from blocks.postgres.relays import cut_link, lead_gateway, mend_link
 from blocks.postgres.replication import prepare_primary, promote, read_node, read_primary, wait_for_replay
 from blocks.postgres.session import connect
 from blocks.scratch.physical import PhysicalBackup, hash_files
@@ -31,6 +32,7 @@ from domain.backup import BackupVerdict, Manifest, Question, VerdictStatus
 from domain.backup_wal import list_needed, read_label
 from domain.errors import TemporaryError
 from domain.pair import DATABASE, other
+from tests.outside_archives import ESCAPED, pack_long_path, pack_parent
 from tests.pair_world import PairWorld
 
 from .conftest import find_free_port
@@ -80,11 +82,11 @@ class Taken:
         return verify_physical(backup, wanted, folder / "scratch", self.pair.programs)
 
 
-def take(account: AwsAccount, pair: Pair, folder: Path) -> Taken:
+def take(account: AwsAccount, pair: Pair, folder: Path, follow_seconds: float = 30) -> Taken:
     """Taken, with its promise; sealed by what the vault gives back."""
     primary = read_primary(pair)
     take_base(account, pair, primary, FOLDER, folder / "work")
-    manifest = describe_point(pair, primary, "one")
+    manifest = describe_point(pair, primary, "one", follow_seconds)
     fetch_base(account, FOLDER, folder / "first")
     names = list_needed(read_label((folder / "first" / "backup_label").read_text()).segment, str(manifest.wal_to))
     wait_for_segments(account, pair.record.archive_prefix, names, 60)
@@ -159,7 +161,7 @@ def test_a_damaged_page_is_noticed(archived: Pair, account: AwsAccount, tmp_path
 
 
 def test_what_cannot_be_unpacked_is_said(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
-    """A truncated archive, one that would write outside its folder, and none at all."""
+    """A truncated archive, those that would write outside their folder, and none at all."""
     taken = take(account, archived, tmp_path)
     (key,) = (key for key in list_keys(account, FOLDER) if key.endswith(".tar.lz4"))
     s3 = account.client("s3")
@@ -167,10 +169,13 @@ def test_what_cannot_be_unpacked_is_said(archived: Pair, account: AwsAccount, tm
     s3.put_object(Bucket=account.vault_bucket, Key=key, Body=content[: len(content) // 2])
     with pytest.raises(UnreadableBaseError, match="cannot be unpacked"):
         taken.fetch(tmp_path / "truncated")
-    s3.put_object(Bucket=account.vault_bucket, Key=key, Body=pack_outside())
-    with pytest.raises(UnreadableBaseError, match="outside the destination"):
-        taken.fetch(tmp_path / "outside")
-    assert not (tmp_path / "outside" / "escaped").exists()
+    for pack in (pack_parent, pack_long_path):
+        s3.put_object(Bucket=account.vault_bucket, Key=key, Body=pack())
+        (tmp_path / pack.__name__).mkdir()
+        (tmp_path / pack.__name__ / ESCAPED).write_text("ours")
+        with pytest.raises(UnreadableBaseError, match=r"outside the destination|neither a file nor a folder"):
+            taken.fetch(tmp_path / pack.__name__)
+        assert (tmp_path / pack.__name__ / ESCAPED).read_text() == "ours"
     delete_backup(account, FOLDER)
     delete_backup(account, FOLDER)
     assert list_keys(account, FOLDER) == []
@@ -183,19 +188,6 @@ def faults_of(verdict: BackupVerdict) -> list[str]:
     return [fault for found in verdict.questions.values() for fault in found.faults]
 
 
-def pack_outside() -> bytes:
-    """An archive with a file beside the folder that it is unpacked to."""
-    import io
-    import tarfile
-
-    import lz4.frame
-
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("../escaped"), io.BytesIO())
-    return bytes(lz4.frame.compress(packed.getvalue()))
-
-
 def test_barmans_own_restore_reads_it(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
     """By hand, without Terrarium: as docs/backups.md says."""
     taken = take(account, archived, tmp_path)
@@ -203,7 +195,7 @@ def test_barmans_own_restore_reads_it(archived: Pair, account: AwsAccount, tmp_p
     about = [f"s3://{account.vault_bucket}/{FOLDER}", SERVER]
     backup_id = next(key for key in list_keys(account, FOLDER) if key.endswith("backup.info")).split("/")[-2]
     command = [sys.executable, "-m", "barman.clients.cloud_restore", *place, *about, backup_id, tmp_path / "by-hand"]
-    done = subprocess.run(command, env=_read_credentials(account), capture_output=True, text=True)
+    done = subprocess.run(command, env=_read_credentials(account)[0], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     wal = tmp_path / "first-wal"
     assert hash_files(tmp_path / "by-hand", wal)[0] == taken.manifest.sha256
@@ -246,21 +238,36 @@ def count_by_hand(taken: Taken, restored: Path, wal: Path) -> int:
         shutil.rmtree(server.folder)
 
 
-def test_without_a_standby_sentinels_are_promised(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
-    """Nobody can be asked what is at a position: the manifest has no tables, and the rest is proved."""
+def test_without_a_standby_the_proof_is_incomplete(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:
+    """Nobody can be asked what is at a position: the manifest says so, the rest is proved, the data stays owed."""
     standby = other(read_primary(archived))
     stop_node(archived, standby)
     try:
-        taken = take(account, archived, tmp_path)
+        taken = take(account, archived, tmp_path, follow_seconds=0.5)
     finally:
         start_node(archived, standby)
     assert taken.manifest.tables == {}
     assert taken.manifest.sentinels
     verdict = taken.verify(tmp_path)
     assert faults_of(verdict) == []
-    assert verdict.status == VerdictStatus.PASSED
-    assert verdict.questions[Question.DATA].passed is None
+    assert verdict.status == VerdictStatus.INCOMPLETE
+    assert f"the standby {standby} did not answer" in verdict.questions[Question.DATA].unasked
+    assert verdict.questions[Question.SENTINELS].passed is True
     wait_for_replay(archived, read_primary(archived), 60)
+
+
+def test_a_standby_that_does_not_follow_is_waited_for(archived: Pair) -> None:
+    """It answers, so what it holds is worth a while; nothing weaker is promised in silence."""
+    primary = read_primary(archived)
+    wait_for_replay(archived, primary, 60)
+    cut_link(archived)
+    try:
+        with pytest.raises(TemporaryError, match="answers and does not follow"):
+            describe_point(archived, primary, "one", 0.5)
+    finally:
+        mend_link(archived)
+    wait_for_replay(archived, primary, 60)
+    assert describe_point(archived, primary, "one").tables["public.note"].rows == 5000
 
 
 def test_a_base_backup_of_a_later_timeline_is_recovered(archived: Pair, account: AwsAccount, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from blocks.scratch.verification import Wanted
 from domain.backup import (
     NOBODY_ASKED,
     SHOWN_FAULTS,
@@ -53,6 +54,17 @@ def test_what_nobody_gave_input_for_does_not_count(question: Question) -> None:
     verdict = decide_verdict({**dict.fromkeys(Question, YES), question: NOBODY_ASKED}, 1.0)
     assert verdict.status == VerdictStatus.PASSED
     assert verdict.to_json()["questions"][question.value]["passed"] is None
+
+
+def test_tables_that_nobody_described_are_owed() -> None:
+    """Expectations that are met are no yes to them; one that is not met is a no."""
+    manifest = Manifest(undescribed="the standby was fenced")
+    owed = judge_data(manifest, {}, [], [])
+    assert (owed.passed, owed.unasked) == (None, "the standby was fenced")
+    met = judge_data(manifest, {}, [Checked(table="orders", expectation="is_there", passed=True)], [])
+    assert (met.passed, met.unasked, met.figures["expectations_met"]) == (None, "the standby was fenced", 1)
+    assert judge_data(manifest, {}, [], ["orders is not there, and has expectations"]).passed is False
+    assert Wanted(manifest=manifest).owed == [Question.DATA]
 
 
 def test_without_any_answer_nothing_is_proved() -> None:

@@ -20,10 +20,20 @@ def test_it_reads_below_its_prefixes_alone() -> None:
         "arn:aws:s3:::terrarium-vault-1/wal/dev/7/*",
     ]
     assert statements[1]["Condition"] == {"StringLike": {"s3:prefix": ["backups/dev/b1/*", "wal/dev/7/*"]}}
-    assert statements[2]["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
-    assert "arn:aws-cn:s3" in write_reading_policy("v", ("a/",), "cn-north-1", "aws-cn")
+    assert statements[2]["Condition"] == {"StringEquals": {"kms:ViaService": ["s3.eu-central-1.amazonaws.com"]}}
     narrow = json.loads(write_reading_policy("v", ("", "a/"), "eu-central-1"))
     assert narrow["Statement"][0]["Resource"] == ["arn:aws:s3:::v/a/*"]
+
+
+def test_another_partition_has_other_names() -> None:
+    """China's services end otherwise: with AWS's own names nothing could be decrypted there."""
+    china = json.loads(write_reading_policy("v", ("a/",), "cn-north-1", "aws-cn"))["Statement"]
+    assert china[0]["Resource"] == ["arn:aws-cn:s3:::v/a/*"]
+    assert china[2]["Condition"] == {
+        "StringEquals": {"kms:ViaService": ["s3.cn-north-1.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"]}
+    }
+    government = json.loads(write_reading_policy("v", ("a/",), "us-gov-west-1", "aws-us-gov"))["Statement"]
+    assert government[2]["Condition"] == {"StringEquals": {"kms:ViaService": ["s3.us-gov-west-1.amazonaws.com"]}}
 
 
 def test_it_fits_into_a_request() -> None:
