@@ -111,7 +111,8 @@ def _read_sides(spec: EnvironmentSpec, observed: Recoverability) -> tuple[str, s
     primary, standby = observed.find("primary"), observed.find("standby")
     if primary is None or standby is None:
         raise RefusedError(
-            f"{spec.name} has no primary with a standby behind it.", f"`terrarium drill check {spec.name}` says more."
+            f"{spec.name} has no primary with a standby behind it.",
+            f"`make status` shows its servers; the artifact recovery-{spec.name} says what to mend.",
         )
     return primary.name, standby.name
 

@@ -40,6 +40,18 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     assert faults == []
 
 
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_commands_that_a_message_names_exist(path: Path) -> None:
+    """Every `terrarium …` that an error sends its reader to is a command, and takes those options."""
+    texts = [_skeleton(node) for node in ast.walk(ast.parse(path.read_text())) if _is_text(node)]
+    faults = [f"{line}: {fault}" for text in texts for line in COMMAND.findall(text) for fault in _check(_split(line))]
+    assert faults == []
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.expr]:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
 def _split(line: str) -> list[str]:
     """The words of a command line up to what the shell takes from it."""
     return shlex.split(re.split(r"[;|>]", line)[0], comments=True)
