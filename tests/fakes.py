@@ -1,5 +1,6 @@
 """Stand-ins for outside systems. Each passes the contract suite of the block it stands in for: a fake cannot lie."""
 
+import threading
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ class FakePrefect:
         self.accounts: dict[str, Account] = {}
         self.tags: dict[str, list[str]] = {}
         self._deployments = set(deployments)
+        self._starting = threading.Lock()
         self.is_away = False
 
     def start_run(
@@ -32,22 +34,23 @@ class FakePrefect:
             raise TemporaryError("Prefect does not answer.", "Try again.")
         if deployment not in self._deployments:
             raise PermanentError(f"Prefect has no deployment {deployment}.", "Run `make up`.")
-        for run in self.runs.values():
-            if (run.deployment, run.idempotency_key) == (deployment, idempotency_key):
-                return run
-        run = PrefectRun(
-            run_id=str(uuid.uuid4()),
-            deployment=deployment,
-            status=RunStatus.QUEUED,
-            message="",
-            parameters=parameters,
-            idempotency_key=idempotency_key,
-            created_at=datetime.now(UTC),
-            started_at=None,
-            finished_at=None,
-        )
-        self.runs[run.run_id], self.tags[run.run_id] = run, sorted(tags)
-        return run
+        with self._starting:  # as Prefect's database, which has one row for a key
+            for run in self.runs.values():
+                if (run.deployment, run.idempotency_key) == (deployment, idempotency_key):
+                    return run
+            run = PrefectRun(
+                run_id=str(uuid.uuid4()),
+                deployment=deployment,
+                status=RunStatus.QUEUED,
+                message="",
+                parameters=parameters,
+                idempotency_key=idempotency_key,
+                created_at=datetime.now(UTC),
+                started_at=None,
+                finished_at=None,
+            )
+            self.runs[run.run_id], self.tags[run.run_id] = run, sorted(tags)
+            return run
 
     def enter(self, run_id: str, status: RunStatus, message: str = "") -> None:
         """Put a run into a state, as a worker or a crash would."""
