@@ -155,3 +155,15 @@ def test_every_key_has_a_description() -> None:
     assert [key for key, text in described.items() if not re.fullmatch(r"[^A-Z\s].*[^.]", text)] == [
         key for key, text in described.items() if text.startswith(("DNS", "HTTP"))
     ]
+
+
+def test_automatic_failover_is_for_pairs_alone() -> None:
+    """A database of RDS, and none at all, are refused with the reason; `ask` is the default everywhere."""
+    known = json.loads(shipped("dev").canonical_json())
+    assert known["recovery"]["failover"] == "ask"
+    automatic = known | {"recovery": known["recovery"] | {"failover": "automatic"}}
+    assert EnvironmentSpec.model_validate_json(json.dumps(automatic)).recovery.failover == "automatic"
+    without = {key: value for key, value in automatic.items() if key not in ("data", "services")}
+    for data in ({"data": {"database": {"version": "16"}}}, {"data": {}}, {}):
+        with pytest.raises(ValidationError, match="can be proved fenced"):
+            EnvironmentSpec.model_validate_json(json.dumps(without | data))

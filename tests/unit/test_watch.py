@@ -1,13 +1,10 @@
 """When a lost primary is failed over by itself: each rule both ways, from looks and samples."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
-from blocks.environment_files import read_declared
 from domain.hold import Hold
 from domain.look import (
     MOST_POSITIONS,
@@ -22,7 +19,6 @@ from domain.look import (
     note_standby,
 )
 from domain.pair import Node
-from domain.spec import EnvironmentSpec
 from domain.spec_parts import Recovery
 from domain.watch import (
     BEFORE_THE_PAIR,
@@ -235,8 +231,7 @@ def test_a_standby_that_lags_steadily_is_known_to_catch_up() -> None:
         assert len(watched.ahead) <= MOST_POSITIONS
         watched = note_standby(watched, standby(second, lsn=100 + second - 200))
     bound = count_loss_seconds(watched, at(10 * MOST_POSITIONS))
-    assert bound is not None
-    assert 200 <= bound <= 300
+    assert 200 <= (bound or 0) <= 300
 
 
 def test_a_standby_that_is_silent_or_elsewhere_is_not_promoted() -> None:
@@ -303,15 +298,3 @@ def test_another_primary_is_another_story() -> None:
     for sample in (primary(7, node="b"), primary(7, timeline=2)):
         watched = note_primary(lose(whole()), sample)
         assert (watched.primary, watched.whole_at, name_outage(watched)) == (sample, None, "")
-
-
-def test_automatic_is_for_pairs_alone() -> None:
-    """A database of RDS, and none at all, are refused with the reason; `ask` is the default everywhere."""
-    known = json.loads(read_declared("dev")[1].canonical_json())
-    assert known["recovery"]["failover"] == "ask"
-    automatic = known | {"recovery": known["recovery"] | {"failover": "automatic"}}
-    assert EnvironmentSpec.model_validate_json(json.dumps(automatic)).recovery.failover == "automatic"
-    without = {key: value for key, value in automatic.items() if key not in ("data", "services")}
-    for data in ({"data": {"database": {"version": "16"}}}, {"data": {}}, {}):
-        with pytest.raises(ValidationError, match="can be proved fenced"):
-            EnvironmentSpec.model_validate_json(json.dumps(without | data))
