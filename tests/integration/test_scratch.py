@@ -19,6 +19,7 @@ from blocks.scratch.folder import LOCK, clear_folders, lend_folder
 from blocks.scratch.jail import ENTER, Jail
 from blocks.settings import CHECKOUT
 from domain.errors import RefusedError
+from tests.integration.conftest import report_missing
 from tests.polling import wait_for
 from tests.postgres_server import PostgresServer
 
@@ -188,7 +189,7 @@ def test_a_user_without_rights_has_a_jail_too(tmp_path: Path) -> None:
     packages = sysconfig.get_path("purelib")
     try:
         if not found:
-            pytest.skip("another user can reach no Python, or not this checkout")
+            report_missing("Another user can reach no Python, or not this checkout.")
         done = subprocess.run(
             [*as_nobody, found[0], "-c", program, str(folder / "scratch"), str(find_postgres_binaries())],
             cwd="/",
