@@ -184,22 +184,35 @@ def judge_contents(manifest: Manifest, found: Mapping[str, TableContent]) -> lis
     return faults
 
 
+def judge_schema(manifest: Manifest, found: str) -> list[str]:
+    """Whether tables, columns, constraints and indexes are those that the manifest was made of."""
+    if manifest.schema_version in (None, found):
+        return []
+    return [f"the schema has version {found}, the manifest says {manifest.schema_version}"]
+
+
 def judge_data(
-    manifest: Manifest, found: Mapping[str, TableContent], checked: Sequence[Checked], missing: Sequence[str]
+    manifest: Manifest,
+    found: Mapping[str, TableContent],
+    checked: Sequence[Checked],
+    missing: Sequence[str],
+    schema_version: str = "",
 ) -> Answer:
-    """Does the data mean what it should: counts and hashes, and expectations. Null where neither was given.
+    """Does the data mean what it should: counts, hashes, schema and expectations. Null where none of them was given.
 
     Where the tables could not be described, expectations alone are no yes.
     """
     unasked = manifest.undescribed or ""
-    if not (manifest.tables or checked or missing):
+    if not (manifest.tables or manifest.schema_version or checked or missing):
         return Answer(passed=None, unasked=unasked)
     figures = {
+        "schema_version": schema_version,
         "tables": {name: content.model_dump() for name, content in found.items()},
         "expectations": len(checked),
         "expectations_met": sum(one.passed for one in checked),
     }
-    told = answer(figures, [*judge_contents(manifest, found), *missing, *list_faults(checked)])
+    differences = [*judge_contents(manifest, found), *judge_schema(manifest, schema_version)]
+    told = answer(figures, [*differences, *missing, *list_faults(checked)])
     return told.model_copy(update={"passed": None, "unasked": unasked}) if unasked and told.passed else told
 
 

@@ -22,6 +22,7 @@ def render_backup(backup_id: str, location: str, size_bytes: int, manifest: Mani
         f"- in `{location}`, {size_bytes / 1e6:.1f} MB" + (f", sha256 `{manifest.sha256}`" if manifest.sha256 else ""),
         f"- taken at {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC" if manifest.taken_at else "- taken",
         *([f"- of PostgreSQL {manifest.server_version}"] if manifest.server_version else []),
+        *([f"- its schema has version `{manifest.schema_version}`"] if manifest.schema_version else []),
         *([f"- from WAL position {manifest.wal_position}"] if manifest.wal_position else []),
         f"- {len(manifest.sentinels)} sentinels",
         *([f"- {manifest.undescribed}: its verdict will be incomplete"] if manifest.undescribed else []),

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from blocks.scratch.contents import list_tables, measure_tables
+from blocks.scratch.contents import list_tables, measure_tables, read_schema_version
 from domain.backup import Manifest, Sentinel
 from tests.postgres_server import PostgresServer
 
@@ -111,9 +111,10 @@ class Source:
         """The manifest of a backup of its content."""
         with psycopg.connect(self.server.url(self.database), autocommit=True) as connection:
             tables = measure_tables(connection, list_tables(connection))
-            marks = connection.execute("SELECT id, written_at FROM sentinel ORDER BY id").fetchall()
+            version = read_schema_version(connection)
+            marks = connection.execute("SELECT id, written_at FROM public.sentinel ORDER BY id").fetchall()
         sentinels = [Sentinel(table="sentinel", row={"id": mark}, at=at.astimezone(UTC)) for mark, at in marks]
-        return Manifest(sha256=sha256, tables=tables, sentinels=tuple(sentinels))
+        return Manifest(sha256=sha256, tables=tables, sentinels=tuple(sentinels), schema_version=version)
 
 
 def create_source(server: PostgresServer, rows: int, seed: str = "1", now: datetime | None = None) -> Source:

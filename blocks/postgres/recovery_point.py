@@ -14,7 +14,7 @@ from blocks.postgres.pair_files import Pair
 from blocks.postgres.replication import read_state, switch_wal, wait_for_replay
 from blocks.postgres.session import Session, connect
 from blocks.postgres.snapshot import read_sentinels, write_sentinel
-from blocks.scratch.contents import list_tables, measure_tables
+from blocks.scratch.contents import list_tables, measure_tables, read_schema_version
 from domain.backup import Manifest
 from domain.backup_wal import PHYSICAL
 from domain.errors import TemporaryError
@@ -79,6 +79,7 @@ def _describe_standby(pair: Pair, standby: Node) -> Manifest:
         position, at, version = _hold(pair, standby, session)
         tables = measure_tables(session, list_tables(session))
         sentinels = read_sentinels(session)
+        schema_version = read_schema_version(session)
         session.execute("ROLLBACK")
     return Manifest(
         tables=tables,
@@ -86,6 +87,7 @@ def _describe_standby(pair: Pair, standby: Node) -> Manifest:
         taken_at=at,
         recovery_point_at=max((one.at for one in sentinels if one.at), default=None),
         wal_position=position,
+        schema_version=schema_version,
         server_version=version,
         kind=PHYSICAL,
     )

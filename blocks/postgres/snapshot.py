@@ -9,7 +9,7 @@ from typing import Any
 
 from blocks.postgres.pair_files import Pair
 from blocks.postgres.session import Session, connect
-from blocks.scratch.contents import list_tables, measure_tables
+from blocks.scratch.contents import list_tables, measure_tables, read_schema_version
 from domain.backup import Manifest, Sentinel
 from domain.errors import PermanentError
 from domain.pair import DATABASE
@@ -39,6 +39,7 @@ def take_snapshot(pair: Pair, file: Path, on_start: Callable[[int], None] = lamb
         with _dumping(pair, file, str(snapshot), on_start) as dumping:
             tables = measure_tables(session, list_tables(session))
             sentinels = read_sentinels(session)
+            schema_version = read_schema_version(session)
             _finish(pair, dumping)
         session.execute("ROLLBACK")
     return Manifest(
@@ -47,6 +48,7 @@ def take_snapshot(pair: Pair, file: Path, on_start: Callable[[int], None] = lamb
         taken_at=taken_at.astimezone(UTC),
         recovery_point_at=max((one.at for one in sentinels if one.at), default=None),
         wal_position=wal_position,
+        schema_version=schema_version,
         server_version=version,
         kind="logical",
     )

@@ -1,5 +1,7 @@
 """What a restored database holds: its tables counted and hashed, rules asked of it, sentinels looked up. Only reads."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import psycopg
@@ -16,6 +18,35 @@ SELECT n.nspname, c.relname, c.relkind IN ('r', 'p') AND NOT c.relispartition
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
 AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s) ORDER BY 1, 2
+"""
+#: Hexadecimal digits of a schema's version.
+SCHEMA_DIGITS = 16
+#: What a schema is made of, a row each: relations, columns, constraints, indexes. No expressions: PostgreSQL words some
+#: of them anew after each dump. No privileges and no owners: a restore leaves them out.
+SCHEMA = """
+WITH relation AS (
+  SELECT c.oid, n.nspname, c.relname, c.relkind
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
+  AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s)
+), attribute AS (
+  SELECT r.*, a.attrelid, a.attnum, a.attname, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated,
+    pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
+  FROM relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+)
+SELECT 'relation', nspname, relname, ARRAY[relkind::text] FROM relation
+UNION ALL SELECT 'column', nspname, relname,
+  ARRAY[attname, type, attnotnull::text, atthasdef::text, attidentity::text, attgenerated::text] FROM attribute
+UNION ALL SELECT 'constraint', r.nspname, r.relname, ARRAY[o.conname, o.contype::text, o.convalidated::text,
+    coalesce(o.confrelid::regclass::text, '')] || ARRAY(SELECT a.attname::text FROM attribute a
+      WHERE a.attrelid = o.conrelid AND a.attnum = ANY (o.conkey) ORDER BY array_position(o.conkey, a.attnum))
+  FROM relation r JOIN pg_catalog.pg_constraint o ON o.conrelid = r.oid AND o.conparentid = 0
+  WHERE o.contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL SELECT 'index', r.nspname, r.relname, ARRAY[i.relname, x.indisunique::text] || ARRAY(
+    SELECT coalesce(a.attname::text, '') FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+    LEFT JOIN attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum ORDER BY k.place)
+  FROM relation r JOIN pg_catalog.pg_index x ON x.indrelid = r.oid AND x.indisvalid
+  JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
 """
 #: A team's own statement runs no longer than this.
 STATEMENT_SECONDS = 600
@@ -41,6 +72,13 @@ def list_relations(connection: Connection) -> dict[str, bool]:
 def list_tables(connection: Connection) -> list[str]:
     """The tables of the backup, with their schemas."""
     return [name for name, is_table in list_relations(connection).items() if is_table]
+
+
+def read_schema_version(connection: Connection) -> str:
+    """A fingerprint of the schema: tables, columns, constraints and indexes. A dump and its restore keep it."""
+    connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")  # else a name's schema may be left out
+    rows = sorted(json.dumps(row, default=str) for row in connection.execute(SCHEMA, (list(OWN_SCHEMAS),)).fetchall())
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:SCHEMA_DIGITS]
 
 
 def measure_tables(connection: Connection, names: Iterable[str]) -> dict[str, TableContent]:

@@ -10,7 +10,15 @@ from typing import Any
 
 from blocks.dump_file import receive_dump
 from blocks.expectations import load_expectations, validate_tables
-from blocks.scratch.contents import count_broken, find_sentinels, full_name, list_relations, measure_tables, split_name
+from blocks.scratch.contents import (
+    count_broken,
+    find_sentinels,
+    full_name,
+    list_relations,
+    measure_tables,
+    read_schema_version,
+    split_name,
+)
 from blocks.scratch.jail import Jail
 from blocks.scratch.physical import NotRecoveredError, PhysicalBackup, open_recovered, receive_physical
 from blocks.scratch.restore import check_pages, restore_dump
@@ -101,23 +109,27 @@ def _ask(server: ScratchServer, file: Answer, words: EngineWords, wanted: Wanted
         checked, faults = _check_suites(server, relations, wanted)
         invariants = judge_invariants(count_broken(server, wanted.invariants))
         found = find_sentinels(connection, wanted.manifest.sentinels)
+        tables, schema_version = contents.result()
         sentinels, reached_at = judge_sentinels(wanted.manifest, found)
         answers = {
             Question.FILE: file,
             Question.ENGINE: judge_engine(words.and_then(pages.result()), sum(relations.values()), seconds),
-            Question.DATA: judge_data(wanted.manifest, contents.result(), checked, faults),
+            Question.DATA: judge_data(wanted.manifest, tables, checked, faults, schema_version),
             Question.INVARIANTS: invariants,
             Question.SENTINELS: sentinels,
         }
     return decide_verdict(answers, seconds, reached_at)
 
 
-def _measure(server: ScratchServer, relations: Collection[str], manifest: Manifest) -> dict[str, TableContent]:
-    """Rows and hashes of what the manifest names, by the manifest's own names."""
+def _measure(
+    server: ScratchServer, relations: Collection[str], manifest: Manifest
+) -> tuple[dict[str, TableContent], str]:
+    """Rows and hashes of what the manifest names, by the manifest's own names; and the schema's version."""
     here = {name: full_name(name) for name in manifest.tables if full_name(name) in relations}
     with server.connect() as connection:
         measured = measure_tables(connection, here.values())
-    return {name: measured[full] for name, full in here.items()}
+        schema_version = read_schema_version(connection)
+    return {name: measured[full] for name, full in here.items()}, schema_version
 
 
 def _check_suites(server: ScratchServer, relations: Collection[str], wanted: Wanted) -> tuple[list[Checked], list[str]]:

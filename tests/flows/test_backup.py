@@ -62,6 +62,7 @@ def test_a_backup_is_taken_and_proved(world: World, ready: str) -> None:
     assert [key.rpartition("/")[2] for key in kept] == ["dump", "manifest.json"]
     assert backup.manifest["tables"]["public.bookings"]["rows"] == ROWS * 600 // 1000
     assert backup.manifest["sentinels"]
+    assert backup.manifest["schema_version"]
     checked = world.run("verify", ready)
     assert (checked.status, checked.error) == ("succeeded", "")
     found = verdict_of(world, checked)

@@ -43,6 +43,7 @@ def test_a_base_backup_is_taken_and_proved(world: World, backed_up: BackedUp) ->
     )
     assert manifest.wal_position
     assert manifest.sentinels
+    assert manifest.schema_version
     backed_up.check(run)
     checked = backed_up.run("verify")
     assert (checked.status, checked.error) == ("succeeded", "")

@@ -72,6 +72,32 @@ def test_a_corruption_is_noticed(source: Source, tmp_path: Path, corruption: Cor
         assert noticed == corruption.noticed_by, verdict.to_json()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE booking ADD note text",
+        "ALTER TABLE author DROP CONSTRAINT author_pkey CASCADE",
+        "CREATE INDEX late ON post (title)",
+        "CREATE TABLE more (id int)",
+    ],
+)
+def test_another_schema_is_noticed(source: Source, tmp_path: Path, change: str) -> None:
+    """By its version alone, which stays the same over a dump and its restore."""
+    other = source.copy()
+    try:
+        other.execute(change)
+        file = other.dump(tmp_path / "dump")
+        own = other.describe().schema_version
+    finally:
+        other.drop()
+    sound = source.describe().schema_version
+    for version, passed in ((own, True), (sound, False)):
+        wanted = Wanted(manifest=Manifest(schema_version=version))
+        data = verify_dump(file, wanted, tmp_path / "scratch", source.server.binaries).questions[Question.DATA]
+        assert (data.passed, data.figures["schema_version"]) == (passed, own), data
+    assert data.faults == (f"the schema has version {own}, the manifest says {sound}",)
+
+
 @pytest.mark.parametrize("trick", HOSTILE)
 def test_a_dump_that_wants_more_than_data_fails(postgres: PostgresServer, tmp_path: Path, trick: str) -> None:
     """And what it wanted did not happen on this machine."""

@@ -33,14 +33,24 @@ ABOUT = (
     "when it is asked alone."
 )
 PROGRAMS = find_postgres_binaries()
+SOUND_LOGICAL = f"{LOGICAL} sound dumps, {LOGICAL // len(FORMATS)} each in {', '.join(FORMATS)}"
+SOUND_PHYSICAL = f"{PHYSICAL} sound base backups with WAL, recovered to a promised position"
+KILLED = "SIGKILL at every step of taking and verifying a base backup, before and after its effect, and amid its upload"
+MISSING_WAL = {"missing WAL segment in the middle": -2, "missing WAL segment at the end": -1}
+CLAIMS = (
+    SOUND_LOGICAL,
+    SOUND_PHYSICAL,
+    KILLED,
+    *(f"corruption: {name}" for name in (*(one.name for one in CORRUPTIONS), *MISSING_WAL)),
+)
 
 
 @pytest.fixture(scope="module")
-def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+def page() -> Iterator[Page]:
     """The proof's page, written when every claim of this file held."""
-    page, failed_before = Page("backup", ABOUT), request.session.testsfailed
+    page = Page("backup", ABOUT)
     yield page
-    if request.session.testsfailed == failed_before:
+    if page.has(CLAIMS):
         page.write()
 
 
@@ -78,10 +88,7 @@ def test_sound_logical_backups_pass(postgres: PostgresServer, tmp_path: Path, pa
             source.drop()
         assert verdict.status == VerdictStatus.PASSED, verdict.to_json()
         seconds.append(verdict.restore_seconds or 0)
-    page.add(
-        f"{LOGICAL} sound dumps, {LOGICAL // len(FORMATS)} each in {', '.join(FORMATS)}",
-        f"{LOGICAL} passed; restored in {min(seconds):.1f} to {max(seconds):.1f} s",
-    )
+    page.add(SOUND_LOGICAL, f"{LOGICAL} passed; restored in {min(seconds):.1f} to {max(seconds):.1f} s")
 
 
 def test_sound_physical_backups_pass(archiving: ArchivingSource, tmp_path: Path, page: Page) -> None:
@@ -91,7 +98,7 @@ def test_sound_physical_backups_pass(archiving: ArchivingSource, tmp_path: Path,
         verdict = verify_physical(backup, want(archiving.source, manifest), tmp_path / "scratch", PROGRAMS)
         assert verdict.status == VerdictStatus.PASSED, verdict.to_json()
         assert all(found.passed for found in verdict.questions.values())
-    page.add(f"{PHYSICAL} sound base backups with WAL, recovered to a promised position", f"{PHYSICAL} passed")
+    page.add(SOUND_PHYSICAL, f"{PHYSICAL} passed")
 
 
 def tell(corruption: str, verdict: BackupVerdict, page: Page) -> None:
@@ -118,7 +125,7 @@ def test_a_logical_corruption_is_caught(source: Source, tmp_path: Path, page: Pa
     tell(corruption.name, verdict, page)
 
 
-@pytest.mark.parametrize(("name", "place"), [("in the middle", -2), ("at the end", -1)])
+@pytest.mark.parametrize(("name", "place"), MISSING_WAL.items())
 def test_a_missing_wal_segment_is_caught(
     archiving: ArchivingSource, tmp_path: Path, page: Page, name: str, place: int
 ) -> None:
@@ -130,7 +137,7 @@ def test_a_missing_wal_segment_is_caught(
     assert verdict.status == VerdictStatus.FAILED
     assert verdict.questions[Question.FILE].passed is True
     assert verdict.questions[Question.ENGINE].passed is False
-    tell(f"missing WAL segment {name}", verdict, page)
+    tell(name, verdict, page)
 
 
 def test_killed_flows_leave_nothing(world: World, page: Page) -> None:
@@ -145,7 +152,7 @@ def test_killed_flows_leave_nothing(world: World, page: Page) -> None:
                     shown.append(f"{word} {step} {moment}")
         kill_and_check(backed_up, "backup", backed_up.kill_amid_upload())
     page.add(
-        "SIGKILL at every step of taking and verifying a base backup, before and after its effect, and amid its upload",
+        KILLED,
         f"{len(shown) + 1} cells; every backup on record was whole, nothing else was left, and the next run succeeded",
     )
 

@@ -116,10 +116,15 @@ def test_data_is_counted_hashed_and_expected() -> None:
     assert judge_data(Manifest(), {}, [], []).passed is None
     found = judge_data(promised, {"a": content}, [met], [])
     assert found.passed is True
-    assert found.figures == {"tables": {"a": {"rows": 3, "hash": "7"}}, "expectations": 1, "expectations_met": 1}
+    assert found.figures["tables"] == {"a": {"rows": 3, "hash": "7"}}
+    assert (found.figures["expectations"], found.figures["expectations_met"]) == (1, 1)
     assert judge_data(promised, {}, [met], []).passed is False
     assert judge_data(promised, {"a": content}, [met.model_copy(update={"passed": False})], []).passed is False
     assert judge_data(Manifest(), {}, [], ["b is not there, and has expectations"]).passed is False
+    assert judge_data(Manifest(schema_version="v1"), {}, [], [], "v1").passed is True
+    assert judge_data(Manifest(schema_version="v1"), {}, [], [], "v2").faults == (
+        "the schema has version v2, the manifest says v1",
+    )
 
 
 def test_a_rule_is_broken_by_rows_and_by_not_being_answerable() -> None:
