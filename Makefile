@@ -38,7 +38,7 @@ status: .venv/.group-local  ## Show what runs, where, and whether it is healthy.
 	@$(BIN)/terrarium status
 
 test: .venv/.group-local .venv/.group-test  ## Run the whole suite but bench and proofs.
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/e2e tests/flows tests/integration tests/unit
+	@$(BIN)/pytest -n 2 --dist loadgroup tests/unit tests/integration tests/flows tests/e2e
 
 lint: .venv/.group-local .venv/.group-test .venv/.group-lint  ## Check style, types, imports, the Terraform code and the manifests.
 	@$(BIN)/ruff check .
