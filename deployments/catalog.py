@@ -48,7 +48,7 @@ DEPLOYMENTS = (
         name="expire",
         entrypoint="flows.teardown.expire_environments",
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
-        schedule=_every(1, at_second=10),
+        schedule=_every(5, at_second=10),
         queue=UNLIMITED,
     ),
     Deployed(

@@ -92,7 +92,7 @@ def _prefect(settings: Settings, environment: Mapping[str, str]) -> Program:
     address = ("--host", settings.host, "--port", str(settings.prefect_port))
     return Program(
         name="prefect",
-        command=(sys.executable, "-m", "prefect", "server", "start", *address),
+        command=(sys.executable, "-m", "deployments.local.prefect_server", *address),
         environment={**environment, **read_revision("prefect")},
         port=settings.prefect_port,
         port_setting="TERRARIUM_PREFECT_PORT",

@@ -4,15 +4,17 @@ Everything else is Prefect's own: the work pool of type `process`, limits, logs,
 What is private in Prefect and used here is named by tests/unit/test_worker.py.
 """
 
+import gc
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import anyio
 import anyio.abc
 from prefect._internal.observers import FlowRunCancellingObserver
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
@@ -29,6 +31,7 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
 from deployments.worker.processes import RunProcess, Zygote, find_process, reap_orphans
+from deployments.worker.remembered import RememberingClient
 from deployments.worker.starter import ForkJob, ForkStarter, NoHooks, build_environment
 
 #: What Prefect calls a run that waits for a worker: a new one, and one that a person lets run again.
@@ -74,10 +77,12 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     async def setup(self) -> None:
         """Start the zygote, so that it is warm before the first run, and Prefect's supervision of processes."""
         await super().setup()
+        self._client = cast(PrefectClient, RememberingClient(self.client))
         self._exit_stack.callback(self.zygote.end)
         self.zygote.start()
         self._executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
         self._is_ready.set()
+        gc.freeze()
 
     async def end_runs(self) -> None:
         """Take no further run; SIGTERM to each, and wait until all of them have ended and Prefect knows."""

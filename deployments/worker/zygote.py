@@ -53,7 +53,7 @@ def read_sources() -> Sources:
 
 def import_all() -> None:
     """Import what runs need. What cannot be imported is the error of the run that needs it, where Prefect tells it."""
-    from deployments.worker import suspension
+    from deployments.worker import results, suspension
 
     flows = sorted(path.stem for path in (CHECKOUT / "flows").glob("[!_]*.py"))
     for module in (*LIBRARIES, *(f"flows.{stem}" for stem in flows)):
@@ -62,6 +62,7 @@ def import_all() -> None:
         except Exception:
             traceback.print_exc()
     suspension.install()
+    results.install()
     if threads := len(os.listdir("/proc/self/task")) - 1:
         raise RuntimeError(f"An import started {threads} threads; a fork would copy their locks but not them.")
     gc.freeze()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import prefect.flow_engine
+import prefect.results
 import pytest
 from prefect._flow_run_suspension import observe_flow_run_suspension
 from prefect._internal.observers import FlowRunCancellingObserver
@@ -38,6 +39,7 @@ CALLED: list[tuple[Callable[..., Any], list[str]]] = [
     (ProcessHandle.graceful_kill, ["self"]),
     (prefect.flow_engine.observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
     (observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
+    (prefect.results._read_server_default_result_storage_block_id, []),
     (ForkJob._base_environment, []),
     (ProcessJobConfiguration._base_environment, []),
 ]
@@ -45,7 +47,7 @@ CALLED: list[tuple[Callable[..., Any], list[str]]] = [
 SET = {
     BaseWorker.__init__: [
         "_exit_stack", "_runs_task_group", "_submitting_flow_run_ids", "_cancelling_observer", "_work_pool_name",
-        "_logger",
+        "_logger", "_client",
     ],
     FlowRunExecutorContext.__aenter__: ["_observer", "control_channel", "process_manager"],
     FlowRunCancellingObserver.__init__: ["on_cancelling"],
