@@ -5,7 +5,7 @@ from blocks import revision
 # Packages and the code that a server holds in memory. Flows are not here: the worker looks at their files itself.
 SOURCES = {
     "emulator": ("deployments/local/emulator*.py",),
-    "prefect": ("uv.lock",),
+    "prefect": ("uv.lock", "deployments/local/prefect_server.py"),
     "worker": ("uv.lock", "deployments/worker/*.py"),
     "watcher": ("uv.lock", "deployments/local/watch*.py", "blocks/**/*.py", "domain/**/*.py"),
     "api": ("uv.lock", "console/**/*.py", "blocks/**/*.py", "domain/**/*.py"),
