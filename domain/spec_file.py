@@ -6,6 +6,7 @@ and an explicit `null` takes a class's default away.
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -47,13 +48,20 @@ def _read_class(document: Document, class_texts: Mapping[str, str]) -> tuple[Doc
     if not isinstance(name, str):
         return Document(""), [], False
     if name in class_texts:
-        base = read_document(class_texts[name], CLASS_FILE.format(name))
-        return base, [*base.faults, *_take_own_keys(base)], not base.faults
+        base, taken = _read_class_text(class_texts[name], name)
+        return base, [*base.faults, *taken], not base.faults
     nearest = nearest_word(name, class_texts)
     place = document.places[("class",)]
     fault = SpecFault.at(place, ("class",), quote(name), f"one of {', '.join(sorted(class_texts))}", nearest)
     base = read_document(class_texts[nearest], CLASS_FILE.format(nearest)) if nearest else Document("")
     return base, [fault], bool(nearest)
+
+
+@lru_cache(16)
+def _read_class_text(text: str, name: str) -> tuple[Document, tuple[SpecFault, ...]]:
+    """A class's document, read once for each text and changed by nobody, and the faults that only a class can have."""
+    base = read_document(text, CLASS_FILE.format(name))
+    return base, tuple(_take_own_keys(base))
 
 
 def _take_own_keys(base: Document) -> list[SpecFault]:

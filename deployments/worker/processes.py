@@ -94,12 +94,12 @@ class Zygote:
         with theirs:
             self._process = subprocess.Popen(command, stdin=theirs, cwd=CHECKOUT, env=self._environment)
 
-    def fork(self, run_id: UUID, folder: str, environment: Mapping[str, str]) -> RunProcess:
-        """A process for a run.
+    def fork(self, run_id: UUID, folder: str, environment: Mapping[str, str], handed: str) -> RunProcess:
+        """A process for a run, with the run itself as deployments/worker/handed.py writes it.
 
         Asked again only where the zygote cannot have read the question: a run must never be forked twice.
         """
-        run = {"name": name_process(run_id), "folder": folder, "environment": dict(environment)}
+        run = {"name": name_process(run_id), "folder": folder, "environment": dict(environment), "handed": handed}
         message = json.dumps(run).encode()
         with self._lock:
             try:

@@ -16,6 +16,7 @@ from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration
 
 from blocks.settings import CHECKOUT
+from deployments.worker.handed import write_run
 from deployments.worker.processes import Zygote
 
 
@@ -69,7 +70,9 @@ class ForkStarter:
         )
         folder = str(self.configuration.working_dir or CHECKOUT)
         try:
-            process = await anyio.to_thread.run_sync(self.zygote.fork, flow_run.id, folder, environment)
+            process = await anyio.to_thread.run_sync(
+                self.zygote.fork, flow_run.id, folder, environment, write_run(flow_run)
+            )
         except BaseException:
             self.control_channel.unregister(flow_run.id)
             raise

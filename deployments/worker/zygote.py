@@ -53,7 +53,7 @@ def read_sources() -> Sources:
 
 def import_all() -> None:
     """Import what runs need. What cannot be imported is the error of the run that needs it, where Prefect tells it."""
-    from deployments.worker import results, suspension
+    from deployments.worker import handed, results, suspension  # noqa: F401 - `handed` for each fork
 
     flows = sorted(path.stem for path in (CHECKOUT / "flows").glob("[!_]*.py"))
     for module in (*LIBRARIES, *(f"flows.{stem}" for stem in flows)):
@@ -107,6 +107,10 @@ def become_run(run: dict[str, Any]) -> None:
     ours = _prefect_variables(os.environ)
     os.environ.clear()
     os.environ.update(run["environment"])
+    if run["handed"]:
+        from deployments.worker import handed
+
+        handed.install(run["handed"])
     if _prefect_variables(os.environ) != ours:
         # 0.1 s, and only where a deployment's job variables change Prefect's own settings.
         from prefect.context import refresh_global_settings_context

@@ -28,7 +28,8 @@ from tests.stack import LocalStack
 
 CALLS = 50
 AT_ONCE = 4
-#: Seconds in which nobody asks Prefect how a run goes: each question would take of the core that is measured.
+#: Seconds in which nobody asks Prefect how a run goes: each question would take of the core that is measured. As long
+#: a rest lies between the two workers.
 SILENCE = 1.0
 POLL_SECONDS = "1"
 #: Pools in turn: ours, and one that Prefect's own process worker serves.
@@ -65,8 +66,9 @@ class Caller:
         self._deployment_id = found.json()[0]["id"]
 
     def choose_pool(self, pool: str) -> None:
-        """Whose worker gets the next runs."""
+        """Whose worker gets the next runs; then a rest, so that what the other's run left is not measured."""
         self._prefect.patch(f"/deployments/{self._deployment_id}", json={"work_pool_name": pool}).raise_for_status()
+        time.sleep(SILENCE)
 
     def call(self, _number: int = 0) -> Call:
         """One call, and its run to the end of its process: ending a process costs the next call what it costs this."""

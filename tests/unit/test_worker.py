@@ -3,19 +3,23 @@
 import inspect
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import prefect.flow_engine
 import prefect.results
 import pytest
 from prefect._flow_run_suspension import observe_flow_run_suspension
 from prefect._internal.observers import FlowRunCancellingObserver
+from prefect.client.schemas.objects import FlowRun
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._flow_run_executor import FlowRunExecutor, FlowRunExecutorContext
 from prefect.runner._process_manager import ProcessHandle, ProcessManager
 from prefect.runner._starter_engine import EngineCommandStarter
+from prefect.states import Scheduled
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker
 
+from deployments.worker import handed
 from deployments.worker.starter import ForkJob
 from deployments.worker.worker import WarmWorker
 
@@ -39,6 +43,7 @@ CALLED: list[tuple[Callable[..., Any], list[str]]] = [
     (ProcessHandle.graceful_kill, ["self"]),
     (prefect.flow_engine.observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
     (observe_flow_run_suspension, ["flow_run_id", "suspension_request", "polling_interval"]),
+    (prefect.flow_engine.load_flow_run, ["flow_run_id"]),
     (prefect.results._read_server_default_result_storage_block_id, []),
     (ForkJob._base_environment, []),
     (ProcessJobConfiguration._base_environment, []),
@@ -78,6 +83,20 @@ def test_attributes_are_set_where_they_were(function: Callable[..., Any], names:
 def test_a_run_gets_the_variables_of_prefects_own_starter() -> None:
     """Else it could not be cancelled in order, or would run its hooks twice."""
     assert [name for name in VARIABLES if name not in inspect.getsource(EngineCommandStarter.start)] == []
+
+
+def test_a_run_is_handed_to_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was read, but Pending; another run is asked for, and so is one that is too long for the socket."""
+    monkeypatch.setattr(prefect.flow_engine, "load_flow_run", None)
+    monkeypatch.setattr(handed, "read_flow_run", lambda flow_run_id: f"asked for {flow_run_id}")
+    run = FlowRun(flow_id=uuid4(), parameters={"environment": "dev"}, state=Scheduled(), name="plan dev")
+    handed.install(handed.write_run(run))
+    found = prefect.flow_engine.load_flow_run(run.id)
+    assert (found.id, found.parameters, found.name) == (run.id, run.parameters, run.name)
+    assert found.state
+    assert found.state.is_pending()
+    assert prefect.flow_engine.load_flow_run(other := uuid4()) == f"asked for {other}"
+    assert handed.write_run(run.model_copy(update={"parameters": {"text": "x" * handed.LONGEST}})) == ""
 
 
 def test_it_serves_the_pools_of_prefects_process_worker() -> None:
