@@ -11,6 +11,9 @@ DEFAULT = "default"
 #: Never waits: what keeps the other runs in order, and a failover, must not stand behind them.
 UNLIMITED = "unlimited"
 
+#: What an earlier version scheduled one by one.
+NO_LONGER_SCHEDULED = ("expire", "sweep")
+
 
 def _every(minutes: int, at_second: int) -> Schedule:
     """Each at a second of its own: together they would all meet the run that somebody starts at a full minute."""
@@ -48,13 +51,18 @@ DEPLOYMENTS = (
         name="expire",
         entrypoint="flows.teardown.expire_environments",
         description="Warn about temporary environments that end soon, and remove those whose time has come.",
-        schedule=_every(5, at_second=10),
         queue=UNLIMITED,
     ),
     Deployed(
         name="sweep",
         entrypoint="flows.sweep.sweep_runs",
         description="End the runs whose process is proved dead, from the ledger alone. Living runs are left alone.",
+        queue=UNLIMITED,
+    ),
+    Deployed(
+        name="housekeeping",
+        entrypoint="flows.sweep.keep_house",
+        description="Every minute: what `sweep` does, then what `expire` does.",
         schedule=_every(1, at_second=40),
         queue=UNLIMITED,
     ),

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
@@ -18,7 +19,7 @@ from prefect.types.entrypoint import EntrypointType
 from ruamel.yaml import YAML
 
 from blocks.settings import CHECKOUT
-from deployments.catalog import DEFAULT, DEPLOYMENTS, UNLIMITED, WORK_POOL, Deployed
+from deployments.catalog import DEFAULT, DEPLOYMENTS, NO_LONGER_SCHEDULED, UNLIMITED, WORK_POOL, Deployed
 from domain.errors import RefusedError
 
 JOB_TEMPLATE = Path(__file__).parent / "kubernetes" / "job-template.yaml"
@@ -54,8 +55,16 @@ async def register_deployments(pool: WorkPoolCreate, runs_at_once: int) -> list[
         for deployment in changed:
             # Named here, because Prefect would take the version from git where the checkout is one.
             version = VersionInfo(type="terrarium:digest", version=str(deployment.version))
-            await deployment.aapply(work_pool_name=WORK_POOL, version_info=version)
+            deployment_id = await deployment.aapply(work_pool_name=WORK_POOL, version_info=version)
+            if deployment.name in NO_LONGER_SCHEDULED:
+                await _drop_schedules(client, deployment_id)
         return [deployment.name for deployment in changed]
+
+
+async def _drop_schedules(client: PrefectClient, deployment_id: UUID) -> None:
+    """Prefect keeps those of a deployment that is registered again without one."""
+    for schedule in await client.read_deployment_schedules(deployment_id):
+        await client.delete_deployment_schedule(deployment_id, schedule.id)
 
 
 async def _create_pool(client: PrefectClient, pool: WorkPoolCreate) -> None:

@@ -82,7 +82,7 @@ class _Scrape(Collector):
             "How long the oldest of them waits.",
             value=max((self._now - oldest).total_seconds(), 0),
         )
-        if swept_at := self._sources.prefect.read_last_success("sweep"):
+        if swept_at := self._sources.prefect.read_last_success("housekeeping"):
             age = (self._now - swept_at).total_seconds()
             yield GaugeMetricFamily("terrarium_sweep_age_seconds", "Since the last sweep ended well.", value=age)
 

@@ -77,5 +77,5 @@ def _resume_schedule(user: User) -> None:
     """Tests of the flows stop the schedule, so that they can run it when they want it."""
     api = user.stack.settings.prefect_api_url
     with httpx.Client(base_url=api, trust_env=False) as client:
-        found = client.get("/deployments/name/expire_environments/expire").json()
+        found = client.get("/deployments/name/keep_house/housekeeping").json()
         client.patch(f"/deployments/{found['id']}", json={"paused": False}).raise_for_status()

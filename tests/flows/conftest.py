@@ -16,7 +16,7 @@ from tests.flow_world import FlowProcess, World, pause_schedule
 from tests.integration.conftest import bootstrap, open_account
 from tests.stack import LocalStack
 
-SCHEDULED = ("expire", "sweep", "due-backups")
+SCHEDULED = ("housekeeping", "due-backups")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import sys
 import httpx
 
 from blocks.settings import CHECKOUT
-from deployments.catalog import DEFAULT, UNLIMITED, WORK_POOL
+from deployments.catalog import DEFAULT, DEPLOYMENTS, UNLIMITED, WORK_POOL
 from deployments.local.credentials import Credentials
 from deployments.local.environment import database_url
 from deployments.local.layout import Layout
@@ -54,7 +54,21 @@ def test_registering_sets_the_limit_of_the_queue(stack: LocalStack) -> None:
         run(stack, "register")
     rows = prefect.post("/deployments/filter", json={}).json()
     queues = {row["name"]: row["work_queue_name"] for row in rows}
-    assert (queues["sweep"], queues["provision"]) == (UNLIMITED, DEFAULT)
+    assert (queues["housekeeping"], queues["provision"]) == (UNLIMITED, DEFAULT)
+
+
+def test_what_is_no_longer_scheduled_loses_its_schedule(stack: LocalStack) -> None:
+    """As an earlier version registered it; what is scheduled keeps its one."""
+    prefect = httpx.Client(base_url=stack.settings.prefect_api_url, trust_env=False)
+    swept = prefect.get("/deployments/name/sweep_runs/sweep").json()["id"]
+    prefect.post(f"/deployments/{swept}/schedules", json=[{"schedule": {"interval": 60}}]).raise_for_status()
+    rows = prefect.post("/deployments/filter", json={}).json()
+    for row in rows:
+        prefect.patch(f"/deployments/{row['id']}", json={"version": "of before"}).raise_for_status()
+    assert run(stack, "register").returncode == 0
+    rows = prefect.post("/deployments/filter", json={}).json()
+    scheduled = {row["name"]: len(row["schedules"]) for row in rows if row["schedules"]}
+    assert scheduled == {deployed.name: 1 for deployed in DEPLOYMENTS if deployed.schedule}
 
 
 def test_a_pool_keeps_its_type(stack: LocalStack) -> None:

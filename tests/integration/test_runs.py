@@ -28,7 +28,8 @@ from domain.progress import Event
 from domain.spec import EnvironmentSpec
 from domain.status import Operation, RunStatus
 from domain.step import Undo
-from flows.sweep import sweep_runs
+from domain.teardown import Temporary
+from flows.sweep import keep_house, sweep_runs
 from tasks.lease import wait_for_lease
 from tasks.ledger import ledger as open_own
 from tasks.orphans import adopt_orphans
@@ -144,6 +145,24 @@ def test_a_dead_run_is_not_ended_in_another_account(place: Place) -> None:
         assert sweep_runs(return_state=True).is_failed()
     assert (place.read(run_id).finished_at, place.count_takeovers()) == (None, 0)
     assert [row.run_id for row in place.ledger.list_leases()] == [run_id]
+
+
+def test_house_is_kept_where_a_part_of_it_fails(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead run is swept though expiring fails; expired environments are looked for though the sweep fails."""
+    run_id = place.begin()
+    place.kill(run_id)
+    looked: list[str] = []
+
+    def fail() -> list[Temporary]:
+        looked.append("expired")
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr("flows.teardown.read_temporary", fail)
+    assert keep_house(return_state=True).is_failed()
+    assert place.read(run_id).status == RunStatus.CRASHED
+    monkeypatch.setattr("flows.sweep.read_begun", fail)
+    assert keep_house(return_state=True).is_failed()
+    assert looked == ["expired"] * 3
 
 
 def test_a_plan_goes_on_beside_a_dead_run_that_cannot_be_ended(place: Place) -> None:
