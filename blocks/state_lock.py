@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.errors import TemporaryError, TerrariumError
 
-RETRY_SECONDS = 15.0
 _FIELD = re.compile(r"^\s*(ID|Who|Operation|Created):\s*(.+?)\s*$", re.MULTILINE)
 
 
@@ -58,7 +57,6 @@ class LockedError(TemporaryError):
             f"since {holder.created_at:%Y-%m-%d %H:%M:%S} UTC, lock {holder.id}).",
             "Wait until that has finished. If you know that it is dead: "
             f"`terraform force-unlock {holder.id}` in {folder}.",
-            delay_seconds=RETRY_SECONDS,
         )
         self.holder = holder
 

@@ -14,11 +14,7 @@ class TerrariumError(Exception):
 
 
 class TemporaryError(TerrariumError):
-    """Waiting helps: the step is tried again, after `delay_seconds` where the raiser knows better than the default."""
-
-    def __init__(self, summary: str, resolution: str, delay_seconds: float | None = None) -> None:
-        super().__init__(summary, resolution)
-        self.delay_seconds = delay_seconds
+    """Waiting helps: the step is tried again."""
 
 
 class PermanentError(TerrariumError):

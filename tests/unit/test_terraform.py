@@ -118,7 +118,6 @@ def test_lock_error_names_the_holder() -> None:
     assert error.holder.created_at.isoformat() == "2026-11-24T08:38:27.764229+00:00"
     assert error.holder.who in error.summary
     assert "terraform force-unlock 973879a7-45ae-3a92-5532-51af2f2928cd" in error.resolution
-    assert error.delay_seconds
 
 
 def test_interrupted_apply_names_the_resource_and_not_the_echo() -> None:
