@@ -30,7 +30,7 @@ from flows.backup import start_due_backups, take_backup, verify_backup
 from flows.drill import drill_recovery, evaluate_recovery, fail_over
 from flows.evidence import anchor_evidence
 from flows.provision import plan_environment, provision_environment
-from flows.sweep import keep_house, sweep_runs
+from flows.sweep import sweep_runs
 from flows.teardown import expire_environments, tear_down_environment
 from tasks.outcome import load_account
 from tasks.pair import observe_pair
@@ -102,7 +102,6 @@ FLOWS: dict[str, tuple[str, Flow[..., Any]]] = {
     "hide secret": ("plan_environment/plan", hide_secret),
     "leak secret": ("plan_environment/plan", leak_secret),
     "sweep": ("sweep_runs/sweep", sweep_runs),
-    "housekeeping": ("keep_house/housekeeping", keep_house),
     "anchor": ("anchor_evidence/anchor", anchor_evidence),
     "backup": ("take_backup/backup", take_backup),
     "verify": ("verify_backup/verify", verify_backup),

@@ -12,23 +12,23 @@ from domain.backup import Sentinel, TableContent
 from domain.row_hash import TEXT_SETTINGS, hash_query
 
 Connection = psycopg.Connection[tuple[object, ...]]
-#: Everything that has rows; a table has rows of its own, but partitions belong to the table above them.
-RELATIONS = """
-SELECT n.nspname, c.relname, c.relkind IN ('r', 'p') AND NOT c.relispartition
+#: Everything that has rows, but what is PostgreSQL's and our own.
+OF_THE_BACKUP = """
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
-AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s) ORDER BY 1, 2
+AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s)
+"""
+#: A table has rows of its own, but partitions belong to the table above them.
+RELATIONS = f"""
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p') AND NOT c.relispartition {OF_THE_BACKUP} ORDER BY 1, 2
 """
 #: Hexadecimal digits of a schema's version.
 SCHEMA_DIGITS = 16
 #: What a schema is made of, a row each: relations, columns, constraints, indexes. No expressions: PostgreSQL words some
 #: of them anew after each dump. No privileges and no owners: a restore leaves them out.
-SCHEMA = """
+SCHEMA = f"""
 WITH relation AS (
-  SELECT c.oid, n.nspname, c.relname, c.relkind
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema'
-  AND n.nspname NOT LIKE 'pg\\_%%' AND NOT n.nspname = ANY (%s)
+  SELECT c.oid, n.nspname, c.relname, c.relkind {OF_THE_BACKUP}
 ), attribute AS (
   SELECT r.*, a.attrelid, a.attnum, a.attname, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type
@@ -47,7 +47,7 @@ UNION ALL SELECT 'index', r.nspname, r.relname, ARRAY[i.relname, x.indisunique::
     LEFT JOIN attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum ORDER BY k.place)
   FROM relation r JOIN pg_catalog.pg_index x ON x.indrelid = r.oid AND x.indisvalid
   JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
-"""
+"""  # noqa: S608 - our own words
 #: A team's own statement runs no longer than this.
 STATEMENT_SECONDS = 600
 
@@ -75,7 +75,10 @@ def list_tables(connection: Connection) -> list[str]:
 
 
 def read_schema_version(connection: Connection) -> str:
-    """A fingerprint of the schema: tables, columns, constraints and indexes. A dump and its restore keep it."""
+    """A fingerprint of the schema: tables, columns, constraints and indexes. A dump and its restore keep it.
+
+    Afterwards the session's search_path is `pg_catalog`.
+    """
     connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")  # else a name's schema may be left out
     rows = sorted(json.dumps(row, default=str) for row in connection.execute(SCHEMA, (list(OWN_SCHEMAS),)).fetchall())
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:SCHEMA_DIGITS]

@@ -44,7 +44,7 @@ def check_once(schema: Mapping[str, Any], **_: Any) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.Server.startup = start_and_freeze  # type: ignore[method-assign]
+    uvicorn.Server.startup = start_and_freeze  # type: ignore[method-assign] - it has no hook for it
     validation._VALIDATOR.check_schema = check_once
     sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
     app()

@@ -82,7 +82,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self.zygote.start()
         self._executors = await self._exit_stack.enter_async_context(FlowRunExecutorContext())
         self._is_ready.set()
-        gc.freeze()
+        gc.freeze()  # what is there now stays: no garbage collection need look at it
 
     async def end_runs(self) -> None:
         """Take no further run; SIGTERM to each, and wait until all of them have ended and Prefect knows."""

@@ -25,6 +25,7 @@ LIBRARIES = (
     "prefect.task_engine",
     "prefect._internal.observers",
     "anyio._backends._asyncio",
+    "deployments.worker.handed",
 )
 #: Bytes. More than a socket takes as one message: a longer one is refused when it is sent.
 MESSAGE_SIZE = 4 * 1024 * 1024
@@ -53,7 +54,7 @@ def read_sources() -> Sources:
 
 def import_all() -> None:
     """Import what runs need. What cannot be imported is the error of the run that needs it, where Prefect tells it."""
-    from deployments.worker import handed, results, suspension  # noqa: F401 - `handed` for each fork
+    from deployments.worker import results, suspension
 
     flows = sorted(path.stem for path in (CHECKOUT / "flows").glob("[!_]*.py"))
     for module in (*LIBRARIES, *(f"flows.{stem}" for stem in flows)):
