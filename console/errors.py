@@ -50,7 +50,7 @@ def answer_error(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, WrongMethodError):
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, TooManyError):
-        headers["Retry-After"] = f"{error.delay_seconds or 1:.0f}"
+        headers["Retry-After"] = str(error.delay_seconds)
     return JSONResponse(answer.to_json(), status_code, headers=headers)
 
 

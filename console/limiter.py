@@ -13,6 +13,10 @@ from domain.errors import TemporaryError
 class TooManyError(TemporaryError):
     """More calls than allowed in a minute; `delay_seconds` tells when the next one may come."""
 
+    def __init__(self, summary: str, resolution: str, delay_seconds: int) -> None:
+        super().__init__(summary, resolution)
+        self.delay_seconds = delay_seconds
+
 
 class Limiter:
     """The calls of each name in the last minute."""

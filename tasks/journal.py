@@ -7,7 +7,8 @@ cannot be shown is not shown.
 import json
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import httpx
 from prefect import get_run_logger
@@ -36,9 +37,10 @@ class Journal:
         self.events: list[Event] = []
         self._unwritten: list[Event] = []
         self._keep(list_planned(changes, read_clock()))
-        self._artifact = create_progress_artifact(
+        artifact = create_progress_artifact(
             progress=0.0, key=f"progress-{run.environment}", description=f"{run.operation} {run.environment}"
         )
+        self._artifact = cast(UUID, artifact)  # Prefect's type names a coroutine too, for callers that are async
         self._shown_at = read_clock()
 
     def add(self, message: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def fail_over(sources: Given, asking: Asked, name: str, request: FailoverRequest
 
     def start() -> Run:
         read_environment(sources, name)
-        parameters = {"reason": request.reason, "accept_loss": request.accept_loss}
+        parameters: dict[str, str | bool] = {"reason": request.reason, "accept_loss": request.accept_loss}
         return start_run(sources, asking, name, Operation.FAILOVER, None, parameters=parameters, reason=request.reason)
 
     return answer_once(response, sources, asking, start)

@@ -21,6 +21,7 @@ def test_a_provision_from_the_form(user: User, window: Window) -> None:
     page = window.page
     page.goto(window.url)  # the dashboard of the UI that Prefect prefers
     window.press("Deployments")
+    page.get_by_placeholder("Search deployments").fill("provision")  # they fill more than a page
     window.press("provision")
     page.get_by_role("button", name="Run", exact=True).click()
     window.press("Custom run")
