@@ -2,7 +2,9 @@
 
 Order: only what is proved dead is touched, and only after its Terraform has ended too, which was interrupted by the
 death and still writes its state. What a dead run brought for itself is unwound; infrastructure goes forward, so the
-next apply resumes it; a run of which only the record of its end is missing gets the end that it had.
+next apply resumes it; a run of which only the record of its end is missing gets the end that it had. A failover is
+finished, for it is asked for where there is no primary: one that died before its first step has nothing to unwind, so
+what it was asked for is judged once more.
 """
 
 from collections.abc import Iterable
@@ -30,7 +32,10 @@ class BegunStep(BaseModel):
 
 
 class BegunRun(BaseModel):
-    """A run that a process acts for. `operation` is None for one that died while it waited, before its first record."""
+    """A run that a process acts for. `operation` is None for one that died while it waited, before its first record.
+
+    `steps` are those of all its attempts; `has_stepped` says whether this one has begun any.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,22 +48,26 @@ class BegunRun(BaseModel):
     silent_seconds: float = 0.0
     was_ready: bool = False
     may_have_changed: bool = False
+    has_stepped: bool = False
     steps: tuple[BegunStep, ...] = ()
 
 
 class DeadRun(BaseModel):
     """What is to be done for a dead run: `status` is None where there is nothing to record.
 
-    `interrupted` are the steps that have no outcome; `resume` says that the run had come to its end.
+    `interrupted` are the steps that have no outcome; `resume` says that the run had come to its end, `is_unbegun` that
+    it is a failover that had not come to its first step.
     """
 
     model_config = ConfigDict(frozen=True)
 
     run_id: str
     environment: str
+    operation: Operation | None
     status: RunStatus | None = None
     leaves: EnvironmentStatus | None = None
     resume: bool = False
+    is_unbegun: bool = False
     interrupted: tuple[int, ...] = ()
 
 
@@ -80,8 +89,22 @@ def decide_sweep(begun: Iterable[BegunRun], silence_seconds: float) -> SweepPlan
     )
 
 
+def name_way_on(dead: DeadRun) -> str:
+    """What a person does about a run that died, once it was swept."""
+    if dead.operation in (Operation.DRILL, Operation.FAILOVER):
+        return (
+            "Its pair was put in order, unless nothing could be promoted: `make status` shows the servers, "
+            f"the artifact recovery-{dead.environment} what is to be mended."
+        )
+    if dead.operation in (Operation.PROVISION, Operation.TEARDOWN):
+        return (
+            f"What exists is kept; apply or destroy again and it continues: `terrarium env apply {dead.environment}`."
+        )
+    return "What it had not finished was taken back: start it again."
+
+
 def _decide_end(run: BegunRun) -> DeadRun:
-    about = {"run_id": run.run_id, "environment": run.environment}
+    about = {"run_id": run.run_id, "environment": run.environment, "operation": run.operation}
     if run.operation is None or run.has_ended:
         return DeadRun(**about)
     if _is_complete(run.steps):
@@ -90,6 +113,7 @@ def _decide_end(run: BegunRun) -> DeadRun:
         **about,
         status=RunStatus.CRASHED,
         leaves=_classify(run),
+        is_unbegun=run.operation == Operation.FAILOVER and not run.has_stepped,
         interrupted=tuple(step.step_id for step in run.steps if step.outcome == "begun"),
     )
 

@@ -2,16 +2,16 @@
 
 from prefect import flow
 
-from domain.drill import Fault, Mode, decide_drill, decide_fail_over
+from domain.drill import Fault, Mode, decide_drill
 from domain.readiness import check_window, decide_readiness
 from domain.status import Operation
-from domain.third_look import Grounds, refuse_unless_lost
+from domain.third_look import Grounds
 from tasks.drill_report import read_drill_approval
+from tasks.failover import judge_failover
 from tasks.readiness import list_recoverable, observe_recovery, report_readiness, schedule_drills, tell_alarms
 from tasks.record import record_run
 from tasks.run import read_clock
 from tasks.steps import perform
-from tasks.watch import look_third
 
 
 @flow(name="drill_recovery", flow_run_name="drill {environment}: {mode}")
@@ -45,9 +45,7 @@ def fail_over(environment: str, reason: str, accept_loss: bool = False, grounds:
             the primary answers it, a hold or the cooldown is in force, or more may be lost by now than the file allows.
     """
     with record_run(environment, Operation.FAILOVER) as run:
-        observed = observe_recovery(run.spec)
-        refuse_unless_lost(environment, run.spec.recovery, look_third(run, observed, grounds))
-        plan = decide_fail_over(run.spec, observed, accepts_loss=accept_loss or grounds is not None)
+        plan = judge_failover(run, observe_recovery(run.spec), accept_loss=accept_loss, grounds=grounds)
         for step in plan.steps:
             perform(run, step)
 

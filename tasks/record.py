@@ -66,7 +66,7 @@ def _begin(environment: str, operation: Operation, spec_version: int | None, *, 
     actor = name_actor(flow_run, request)
     begin_run = partial(
         ledger().begin_run, run_id, environment, operation, operation.value, request_id=request.id if request else None,
-        actor=actor, host=socket.gethostname(), pid=os.getpid(),
+        actor=actor, host=socket.gethostname(), pid=os.getpid(), parameters=flow_run.parameters,
     )  # fmt: skip
     version = None
     try:

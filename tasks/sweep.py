@@ -19,12 +19,13 @@ from blocks.ledger.leases import LivenessRow
 from blocks.left_processes import find_left_processes, kill_left_processes
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
-from domain.errors import PermanentError, TerrariumError
+from domain.errors import PermanentError, RefusedError, TerrariumError
 from domain.provision import refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.status import RunStatus
-from domain.sweep import BegunRun, BegunStep, DeadRun, decide_sweep
+from domain.sweep import BegunRun, BegunStep, DeadRun, decide_sweep, name_way_on
 from tasks import terraform
+from tasks.failover import begin_unbegun
 from tasks.journal import complete_journal
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
@@ -64,6 +65,7 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
         is_finishing=any(one.is_terraform for one in find_left_processes(_folder(row))),
         was_ready=bool(known and known.ready_at),
         may_have_changed=may_have_changed(steps),
+        has_stepped=any(one.attempt == run.attempt for one in steps),
         steps=tuple(BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome) for one in steps),
     )
 
@@ -110,6 +112,7 @@ def _find_place(row: LivenessRow, begun: RunRow | None) -> str:
 
 def _end_run(dead: DeadRun, run: Run | None, where: str) -> None:
     """Put in order what it left, then write how it ended; the record is last, so that an interrupted sweep goes on."""
+    way = name_way_on(dead)
     has_lease = ledger().take_lease(dead.environment, dead.run_id) is None  # a person may have unlocked it
     if run is not None:
         kill_left_processes(run.folder)
@@ -119,13 +122,23 @@ def _end_run(dead: DeadRun, run: Run | None, where: str) -> None:
         if has_lease:
             for step_id in dead.interrupted:
                 ledger().finish_step(step_id, "interrupted", digest)
+            if dead.is_unbegun:
+                way = _begin_unbegun(run) or way
             unwind(run)
-    died = PermanentError(
-        f"{dead.environment}: the run died, {where} is gone.",
-        f"What exists is kept; apply or destroy again and it continues: `terrarium env apply {dead.environment}`.",
-    )
+    died = PermanentError(f"{dead.environment}: the run died, {where} is gone.", way)
     left = list_left(run) if run and dead.leaves and not dead.resume else {}
     finish(dead.run_id, dead.status or RunStatus.CRASHED, dead.leaves, None if dead.resume else died, left)
+
+
+def _begin_unbegun(run: Run) -> str:
+    """Begin a failover that died before its first step, so that it is unwound forward; else what kept it from that."""
+    if _is_cancelled(run.run_id):
+        return "It had touched nothing, and it was cancelled: it was not finished."
+    try:
+        begin_unbegun(run)
+    except RefusedError as refusal:
+        return f"It had touched nothing, and it was not finished: {refusal.summary} {refusal.resolution}"
+    return ""
 
 
 def restore_run(begun: RunRow) -> Run | None:
@@ -163,6 +176,14 @@ def restore_run(begun: RunRow) -> Run | None:
 def _remove_folder(folder: Path) -> None:
     if not any(folder.rglob(RESCUED_STATE)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_cancelled(run_id: str) -> bool:
+    """Whether somebody wanted it to end, who then wants it not to be finished either."""
+    with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+        state = client.read_flow_run(UUID(run_id)).state
+        return state is not None and (state.is_cancelling() or state.is_cancelled())
+    return False
 
 
 def _tell_prefect(run_id: str, where: str) -> None:

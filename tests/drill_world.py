@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from blocks.kept_servers import kill_server
 from blocks.ledger import RunRow
 from blocks.postgres.account import bring_programs, choose_account
 from blocks.postgres.pair import create_pair, delete_pair, mark_ready
@@ -90,26 +91,35 @@ class DrilledEnvironment:
         (primary,) = [one.node for one in read_state(self.pair).nodes if one.is_primary]
         assert self.read(primary) == self.read(other(primary))
 
-    def kill_at(self, word: str, step: str, moment: str, **parameters: Any) -> RunRow:
+    def lose_primary(self) -> Node:
+        """The primary is killed, and nobody starts it; which one it was."""
+        old = self.primary()
+        kill_server(self.pair.stack, self.pair.name(old))
+        return old
+
+    def kill_at(self, word: str, step: str, moment: str, *, is_cancelled: bool = False, **parameters: Any) -> RunRow:
         """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one.
 
-        Where there was none and the run died before its first step, nothing was touched, and the next one converges.
+        `is_cancelled`: Prefect was told to cancel it before, which the run itself did not learn.
         """
-        world, had_primary = self.world, bool(read_state(self.pair).primaries)
+        world = self.world
         known = {run.run_id for run in world.ledger.list_runs(self.name)}
         with world.faults.order(self.name, step, moment, "hang"):
             world.process.tell("run", word, {"environment": self.name, **parameters}, None)
             wait_for(f"{step} waits", world.faults.is_hanging, 60)
             assert len(read_state(self.pair).primaries) <= 1
+            (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
+            if is_cancelled:
+                world.prefect.cancel_run(run.run_id)
             world.process.kill()
         wait_for("it is gone", lambda: all(row.is_proved_dead for row in world.ledger.list_live(self.name)), 30)
         assert len(read_state(self.pair).primaries) <= 1
         world.sweep()
-        (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
-        if not had_primary and not world.steps(run.run_id):
-            assert self.run(word, **parameters).status == "succeeded"
-        self.check_order()
-        return run
+        if not is_cancelled:
+            self.check_order()
+        ended = world.ledger.read_run(run.run_id)
+        assert ended is not None
+        return ended
 
 
 @contextmanager

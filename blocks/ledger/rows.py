@@ -65,7 +65,10 @@ class GenerationRow(Row):
 
 
 class RunRow(Row):
-    """A run as it stands. `attempt` counts from 1 and grows when Prefect runs the same flow run again."""
+    """A run as it stands. `attempt` counts from 1 and grows when Prefect runs the same flow run again.
+
+    `parameters` are what its flow was called with; runs from before revision 0004 have none.
+    """
 
     run_id: str
     attempt: int
@@ -77,6 +80,7 @@ class RunRow(Row):
     actor: str
     host: str
     pid: int
+    parameters: dict[str, Any] | None = None
     status: RunStatus
     environment_status: EnvironmentStatus | None
     counts: Counts | None

@@ -31,6 +31,7 @@ class Runs(Database):
         actor: str,
         host: str,
         pid: int,
+        parameters: dict[str, Any] | None = None,
     ) -> int:
         """Record a begin; the attempt, from 1: Prefect runs a flow run again when somebody presses its Retry."""
         row = {
@@ -43,6 +44,7 @@ class Runs(Database):
             "actor": actor,
             "host": host,
             "pid": pid,
+            "parameters": parameters,
         }
         with self._append() as chain:
             last = chain.fetch(select(func.max(run.c.attempt).label("attempt")).where(run.c.id == run_id))

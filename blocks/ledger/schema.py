@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 SCHEMA = "ledger"
-REVISION = "0003"  # the schema that this code was written for
+REVISION = "0004"  # the schema that this code was written for
 
 metadata = MetaData(schema=SCHEMA)
 Time = DateTime(timezone=True)

@@ -71,6 +71,7 @@ run = Table(
     column("actor"),
     column("host"),
     column("pid", Integer),
+    Column("parameters", Json),
     UniqueConstraint("id", "attempt"),
     _spec_reference(),
     Index("run_environment", "environment", "seq"),

@@ -7,10 +7,11 @@ from blocks.ledger.schema import SCHEMA, Json
 from blocks.ledger.tables import generation
 from blocks.ledger.team_tables import hold
 
+_JSON = ("parameters", "counts", "report")
 run_state = table(
     "run_state",
     column("seq"),
-    *(column(name, Json) if name in ("counts", "report") else column(name) for name in RunRow.model_fields),
+    *(column(name, Json) if name in _JSON else column(name) for name in RunRow.model_fields),
     schema=SCHEMA,
 )
 step_state = table(

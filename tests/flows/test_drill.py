@@ -90,6 +90,7 @@ KILLED = (
     ("drill", "promote_standby", "end"),
     ("drill", "rejoin_standby", "begin"),
     ("failover", "fence_primary", "end"),
+    ("failover", "stop_primary", "begin"),
 )
 
 
@@ -97,25 +98,50 @@ KILLED = (
 def test_a_run_that_is_killed_is_put_in_order_by_the_sweeper(
     drilled: DrilledEnvironment, word: str, step: str, moment: str
 ) -> None:
-    """SIGKILL in the middle of an outage: never two writable primaries; a drill goes back, a failover forward."""
+    """SIGKILL in the middle of an outage: never two writable primaries; a drill goes back, a failover forward.
+
+    One that was killed before it touched a living primary leaves it.
+    """
     before = drilled.primary()
     parameters = {"mode": "ungraceful"} if word == "drill" else {"reason": "a test"}
     run = drilled.kill_at(word, step, moment, **parameters)
     assert (run.status, run.environment_status) == ("crashed", None), run.error
-    assert drilled.primary() == (before if step == "break_primary" else other(before))
+    assert drilled.primary() == (before if step in ("break_primary", "stop_primary") else other(before))
     assert drilled.world.status(drilled.name) == "ready"
+
+
+LOST = {"reason": "a test", "accept_loss": True}
+
+
+def test_a_failover_that_died_before_its_first_step_is_finished(drilled: DrilledEnvironment) -> None:
+    """The primary was lost already, and what was asked for stands in the ledger: the sweeper promotes the other one."""
+    old = drilled.lose_primary()
+    run = drilled.kill_at("failover", "fence_primary", "begin", **LOST)
+    assert run.status == "crashed"
+    assert [step.outcome for step in drilled.world.steps(run.run_id)] == ["undone"]
+    assert drilled.primary() == other(old)
+    assert drilled.world.status(drilled.name) == "ready"
+
+
+def test_a_failover_that_somebody_cancelled_is_not_finished(drilled: DrilledEnvironment) -> None:
+    """It died before its first step, of a cancel that had come to Prefect: nothing is touched, the next converges."""
+    old = drilled.lose_primary()
+    run = drilled.kill_at("failover", "fence_primary", "begin", is_cancelled=True, **LOST)
+    assert (run.status, drilled.world.steps(run.run_id)) == ("crashed", [])
+    assert "it was cancelled: it was not finished" in (run.report or {})["resolution"]
+    assert read_state(drilled.pair).primaries == ()
+    assert drilled.run("failover", **LOST).status == "succeeded"
+    assert drilled.primary() == other(old)
+    drilled.check_order()
 
 
 def test_a_failover_is_refused_where_it_may_lose_something(drilled: DrilledEnvironment) -> None:
     """The primary is gone: the run says what may be lost; with the loss accepted it goes on, and the pair is whole."""
-    from blocks.kept_servers import kill_server
-
-    old = drilled.primary()
-    kill_server(drilled.pair.stack, drilled.pair.name(old))
+    old = drilled.lose_primary()
     refused = drilled.run("failover", reason="a test")
     assert (refused.status, refused.environment_status) == ("refused", None)
     assert "may lose writes: the primary does not answer" in (refused.error or "")
-    run = drilled.run("failover", reason="a test", accept_loss=True)
+    run = drilled.run("failover", **LOST)
     assert run.status == "succeeded", run.error
     assert drilled.primary() == other(old)
     drilled.check_order()

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from blocks.kept_servers import kill_server, start_server
 from domain.pair import other
 from tests.flow_world import World
+from tests.polling import wait_for
 from tests.watch_world import WatchedEnvironment, make_watched
 
 #: Longer than the detection time and everything that a run would need to begin.
 LONG_SECONDS = 6.0
+COOLDOWN_OVER = 'terrarium_watch_cooldown_seconds{{environment="{}"}} 0.0'
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +115,37 @@ def test_a_killed_primary_is_failed_over_once_and_then_there_is_a_cooldown(watch
     assert watched.read() >= {1}
     watched.check_order()
     watched.settle()
-    assert f'terrarium_watch_cooldown_seconds{{environment="{watched.name}"}} 0.0' not in watched.read_metrics()
+    assert COOLDOWN_OVER.format(watched.name) not in watched.read_metrics()
     kill_server(pair.stack, pair.name(other(old)))
     watched.wait_for_state("blocked")
     watched.stays_without_run(LONG_SECONDS, "blocked")
     assert len(watched.list_failovers()) == known + 1
     run = watched.run("failover", reason="a person", accept_loss=True)
     assert run.status == "succeeded", run.error
+    watched.check_order()
+
+
+def test_a_run_of_the_watcher_that_died_is_judged_anew(watched: WatchedEnvironment) -> None:
+    """Killed before its first step, and held meanwhile: the sweeper finishes nothing that may not begin any more."""
+    world, ledger, known = watched.world, watched.world.ledger, len(watched.list_failovers())
+    watched.settle()
+    wait_for("the cooldown is over", lambda: COOLDOWN_OVER.format(watched.name) in watched.read_metrics(), 120)
+    old = watched.primary()
+    try:
+        with world.faults.order(watched.name, "fence_primary", "begin", "hang"):
+            watched.lose_primary()
+            wait_for("fence_primary waits", world.faults.is_hanging, 60)
+            (run,) = watched.list_failovers()[:-known]
+            psutil.Process(run.pid).kill()
+        ledger.add_hold(watched.name, "ada", "I look at it", datetime.now(UTC) + timedelta(hours=1))
+        wait_for("it is gone", lambda: all(row.is_proved_dead for row in ledger.list_live(watched.name)), 30)
+        world.sweep()
+        (died,) = watched.list_failovers()[:-known]
+        assert (died.status, world.steps(run.run_id)) == ("crashed", [])
+        assert "no failover starts by itself while ada holds it: I look at it" in (died.report or {})["resolution"]
+        watched.stays_without_run(LONG_SECONDS, "blocked")
+    finally:
+        ledger.release_hold(watched.name, "ada")
+    assert watched.run("failover", reason="a person", accept_loss=True).status == "succeeded"
+    assert watched.primary() == other(old)
     watched.check_order()

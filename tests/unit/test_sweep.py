@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.status import EnvironmentStatus, Operation, RunStatus
-from domain.sweep import BegunRun, BegunStep, decide_sweep
+from domain.sweep import BegunRun, BegunStep, decide_sweep, name_way_on
 
 SILENCE_SECONDS = 60.0
 
@@ -60,6 +60,30 @@ def test_a_dead_run_is_a_crash(
     run = make_run(operation=operation, was_ready=was_ready, may_have_changed=may_have_changed)
     (dead,) = decide_sweep([run], SILENCE_SECONDS).dead
     assert (dead.status, dead.leaves, dead.resume) == (RunStatus.CRASHED, leaves, False)
+
+
+@pytest.mark.parametrize(
+    ("operation", "has_stepped", "is_unbegun"),
+    [(Operation.FAILOVER, False, True), (Operation.FAILOVER, True, False), (Operation.DRILL, False, False)],
+)
+def test_only_a_failover_is_judged_once_more(operation: Operation, has_stepped: bool, is_unbegun: bool) -> None:
+    """One that had begun a step is finished by that step's undo; a drill that had begun none has broken nothing."""
+    (dead,) = decide_sweep([make_run(operation=operation, has_stepped=has_stepped)], SILENCE_SECONDS).dead
+    assert (dead.is_unbegun, dead.leaves) == (is_unbegun, None)
+
+
+@pytest.mark.parametrize(
+    ("operation", "way"),
+    [
+        (Operation.PROVISION, "apply or destroy again"),
+        (Operation.FAILOVER, "recovery-dev"),
+        (Operation.VERIFY, "start"),
+    ],
+)
+def test_the_way_on_is_that_of_its_operation(operation: Operation, way: str) -> None:
+    """Nobody is sent to apply again after a failover."""
+    (dead,) = decide_sweep([make_run(operation=operation)], SILENCE_SECONDS).dead
+    assert way in name_way_on(dead)
 
 
 def test_what_it_began_is_named() -> None:
