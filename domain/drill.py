@@ -166,6 +166,19 @@ def expect_loss(observed: Recoverability) -> ExpectedLoss:
     return ExpectedLoss(is_none=False, told=f"the primary does not answer; {age} of writes may be on it alone")
 
 
+def refuse_overtaken(
+    environment: str, observed: Recoverability, asked_at: datetime, last_failover_at: datetime | None
+) -> None:
+    """RefusedError where another failover was done since this one was asked for: a second one would go back."""
+    primary = observed.find("primary")
+    if primary and last_failover_at and last_failover_at > asked_at:
+        raise RefusedError(
+            f"{environment}: another failover ended at {last_failover_at:%H:%M:%S} UTC, after this one was asked for, "
+            f"and {primary.name} is the primary.",
+            f"Nothing was done. If it is to go to the other side: `terrarium failover {environment} --reason …` again.",
+        )
+
+
 def decide_fail_over(spec: EnvironmentSpec, observed: Recoverability, *, accepts_loss: bool) -> DrillPlan:
     """The steps of a real failover. It asks for no window, approval or hold, but for the loss to be accepted.
 

@@ -3,8 +3,8 @@
 Order: only what is proved dead is touched, and only after its Terraform has ended too, which was interrupted by the
 death and still writes its state. What a dead run brought for itself is unwound; infrastructure goes forward, so the
 next apply resumes it; a run of which only the record of its end is missing gets the end that it had. A failover is
-finished, for it is asked for where there is no primary: one that died before its first step has nothing to unwind, so
-what it was asked for is judged once more.
+finished. One that died before its first step has nothing to unwind: where there is no primary, what it was asked for is
+judged once more.
 """
 
 from collections.abc import Iterable
@@ -22,20 +22,18 @@ LAST_STEPS = frozenset(
 
 
 class BegunStep(BaseModel):
-    """A step of a run; its outcome is `begun` where none is recorded."""
+    """A step of a run; its outcome is `begun` where none is recorded. `is_earlier`: of an earlier attempt."""
 
     model_config = ConfigDict(frozen=True)
 
     step_id: int
     name: str
     outcome: str
+    is_earlier: bool = False
 
 
 class BegunRun(BaseModel):
-    """A run that a process acts for. `operation` is None for one that died while it waited, before its first record.
-
-    `steps` are those of all its attempts; `has_stepped` says whether this one has begun any.
-    """
+    """A run that a process acts for. `operation` is None for one that died while it waited, before its first record."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +46,6 @@ class BegunRun(BaseModel):
     silent_seconds: float = 0.0
     was_ready: bool = False
     may_have_changed: bool = False
-    has_stepped: bool = False
     steps: tuple[BegunStep, ...] = ()
 
 
@@ -93,7 +90,7 @@ def name_way_on(dead: DeadRun) -> str:
     """What a person does about a run that died, once it was swept."""
     if dead.operation in (Operation.DRILL, Operation.FAILOVER):
         return (
-            "Its pair was put in order, unless nothing could be promoted: `make status` shows the servers, "
+            "See whether its pair is in order: `make status` shows the servers, "
             f"the artifact recovery-{dead.environment} what is to be mended."
         )
     if dead.operation in (Operation.PROVISION, Operation.TEARDOWN):
@@ -107,13 +104,14 @@ def _decide_end(run: BegunRun) -> DeadRun:
     about = {"run_id": run.run_id, "environment": run.environment, "operation": run.operation}
     if run.operation is None or run.has_ended:
         return DeadRun(**about)
-    if _is_complete(run.steps):
+    steps = tuple(step for step in run.steps if not step.is_earlier)
+    if _is_complete(steps):
         return DeadRun(**about, status=RunStatus.SUCCEEDED, leaves=LEAVES.get(run.operation), resume=True)
     return DeadRun(
         **about,
         status=RunStatus.CRASHED,
         leaves=_classify(run),
-        is_unbegun=run.operation == Operation.FAILOVER and not run.has_stepped,
+        is_unbegun=run.operation == Operation.FAILOVER and not steps,
         interrupted=tuple(step.step_id for step in run.steps if step.outcome == "begun"),
     )
 

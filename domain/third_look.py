@@ -17,6 +17,9 @@ from domain.watch import end_cooldown
 #: After so long nobody knows whether the primary was back meanwhile: the run waited for a worker or for a lease.
 LATE_SECONDS = 60.0
 
+#: A person's failover that died is finished by the sweeper for so long: then nobody knows whether it is still wanted.
+WANTED_SECONDS = 300.0
+
 Refusal = tuple[str, str]
 
 
@@ -36,6 +39,35 @@ class Grounds(BaseModel):
     def count_loss_seconds(self, now: datetime) -> float:
         """Seconds of writes that may be lost by now, at most."""
         return 0.0 if self.loss_seconds is None else self.loss_seconds + self.age(now).total_seconds()
+
+
+class LateLook(BaseModel):
+    """What the sweeper sees of a failover that a person asked for, and that died before its first step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    begun_at: datetime
+    answering: tuple[Node, ...]
+    standby: Node | None
+
+
+def refuse_to_finish(environment: str, late: LateLook) -> None:
+    """RefusedError where it may not be wanted any more, or where the primary answers and may be coming back."""
+    age = (late.at - late.begun_at).total_seconds()
+    if age > WANTED_SECONDS:
+        raise RefusedError(
+            f"{environment}: this failover began {age:.0f} s ago and died, limit {WANTED_SECONDS:.0f} s: nobody knows "
+            "whether it is still wanted.",
+            f"See whether the primary is lost; then `terrarium failover {environment} --reason …`.",
+        )
+    if late.standby is None or late.answering != (late.standby,):
+        answering = " and ".join(late.answering) or "none"
+        raise RefusedError(
+            f"{environment}: its primary may be coming back. Servers that answer: {answering}; standby: "
+            f"{late.standby or 'none'}.",
+            f"See both servers' logs; then `terrarium failover {environment} --reason …`.",
+        )
 
 
 class ThirdLook(BaseModel):

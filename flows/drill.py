@@ -7,7 +7,7 @@ from domain.readiness import check_window, decide_readiness
 from domain.status import Operation
 from domain.third_look import Grounds
 from tasks.drill_report import read_drill_approval
-from tasks.failover import judge_failover
+from tasks.failover import plan_failover
 from tasks.readiness import list_recoverable, observe_recovery, report_readiness, schedule_drills, tell_alarms
 from tasks.record import record_run
 from tasks.run import read_clock
@@ -45,7 +45,7 @@ def fail_over(environment: str, reason: str, accept_loss: bool = False, grounds:
             the primary answers it, a hold or the cooldown is in force, or more may be lost by now than the file allows.
     """
     with record_run(environment, Operation.FAILOVER) as run:
-        plan = judge_failover(run, observe_recovery(run.spec), accept_loss=accept_loss, grounds=grounds)
+        plan = plan_failover(run, accept_loss=accept_loss, grounds=grounds)
         for step in plan.steps:
             perform(run, step)
 

@@ -3,14 +3,33 @@
 Whoever reads Prefect reads the keys of others: one that was made for another run gives this one nothing.
 """
 
+from datetime import datetime
+
 from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 
 from blocks.ledger.rows import RequestRow
+from domain.errors import PermanentError
 from domain.status import Operation
 from tasks.ledger import ledger
 
 #: What its request says of a run's spec is what the run was started with; a teardown chooses its own.
 OF_A_SPEC = (Operation.PLAN, Operation.PROVISION)
+
+
+def read_flow_run() -> FlowRun:
+    """This process's run, as Prefect has it. PermanentError outside of one."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise PermanentError("There is no flow run here.", "Start the flow through its deployment.")
+    return context.flow_run
+
+
+def read_asked_at() -> datetime:
+    """When this run was asked for, by Prefect's clock; a retry does not change it."""
+    created = read_flow_run().created
+    assert created is not None, "Prefect has stored it"
+    return created
 
 
 def find_request(

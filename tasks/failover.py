@@ -2,13 +2,15 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.drill import DrillPlan, decide_fail_over
+from domain.drill import DrillPlan, decide_fail_over, refuse_overtaken
 from domain.readiness import Recoverability
-from domain.third_look import Grounds, refuse_unless_lost
+from domain.step import Step
+from domain.third_look import Grounds, refuse_to_finish, refuse_unless_lost
+from tasks.asker import read_asked_at
 from tasks.ledger import ledger
 from tasks.readiness import observe_recovery
 from tasks.run import Run
-from tasks.watch import look_third
+from tasks.watch import look_late, look_third
 
 
 class Asked(BaseModel):
@@ -20,22 +22,31 @@ class Asked(BaseModel):
     grounds: Grounds | None = None
 
 
-def judge_failover(run: Run, observed: Recoverability, *, accept_loss: bool, grounds: Grounds | None) -> DrillPlan:
-    """Its steps. RefusedError where something may be lost and nobody accepted that, or the watcher has no reason."""
-    refuse_unless_lost(run.environment, run.spec.recovery, look_third(run, observed, grounds))
-    return decide_fail_over(run.spec, observed, accepts_loss=accept_loss or grounds is not None)
-
-
-def begin_unbegun(run: Run) -> None:
-    """Begin the first step that a failover would have begun had it not died, so that its undo finishes the failover.
-
-    It is judged by what it was asked for and by what is true now; RefusedError as in its own process. Where a primary
-    answers there is nothing to finish.
-    """
-    begun = ledger().read_run(run.run_id)
-    asked = Asked.model_validate((begun and begun.parameters) or {})
+def plan_failover(run: Run, *, accept_loss: bool, grounds: Grounds | None) -> DrillPlan:
+    """The steps of a failover. RefusedError where one was done meanwhile, or where a rule forbids it."""
     observed = observe_recovery(run.spec)
+    last_failover_at = ledger().read_last_failover_at(run.environment)
+    refuse_overtaken(run.environment, observed, read_asked_at(), last_failover_at)
+    return _judge(run, observed, Asked(accept_loss=accept_loss, grounds=grounds))
+
+
+def judge_unbegun(run: Run) -> Step | None:
+    """The first step that a failover would have begun had it not died; None where a primary answers.
+
+    It is judged by what it was asked for and by what is true now. RefusedError as in its own process, and where it may
+    not be wanted any more.
+    """
+    observed, begun = observe_recovery(run.spec), ledger().read_run(run.run_id)
+    assert begun is not None
     if observed.find("primary"):
-        return
-    first = judge_failover(run, observed, accept_loss=asked.accept_loss, grounds=asked.grounds).steps[0]
-    ledger().begin_step(run.run_id, first.name, first.arguments, first.undo)
+        return None
+    asked = Asked.model_validate(begun.parameters or {})
+    if asked.grounds is None:
+        refuse_to_finish(run.environment, look_late(run, observed, begun.begun_at))
+    return _judge(run, observed, asked).steps[0]
+
+
+def _judge(run: Run, observed: Recoverability, asked: Asked) -> DrillPlan:
+    """Something may be lost and nobody accepted that, or the watcher has no reason: RefusedError."""
+    refuse_unless_lost(run.environment, run.spec.recovery, look_third(run, observed, asked.grounds))
+    return decide_fail_over(run.spec, observed, accepts_loss=asked.accept_loss or asked.grounds is not None)

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from prefect import get_run_logger
-from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 
 from blocks.aws import AwsAccount
 from blocks.environment_files import read_declared
@@ -17,13 +15,13 @@ from blocks.ledger.leases import LostLeaseError
 from blocks.ledger.rows import EnvironmentRow, GenerationRow
 from blocks.settings import read_settings
 from blocks.terraform import RESCUED_STATE
-from domain.errors import PermanentError, RefusedError, TerrariumError
+from domain.errors import RefusedError, TerrariumError
 from domain.hold import refuse_held
 from domain.provision import classify_failure, refuse_move, refuse_other_place
 from domain.spec import EnvironmentSpec
 from domain.status import LEAVES, EnvironmentStatus, Operation, RunStatus
 from domain.teardown import refuse_protected
-from tasks.asker import find_request, name_actor
+from tasks.asker import find_request, name_actor, read_flow_run
 from tasks.lease import acting_for, wait_for_lease
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
@@ -41,7 +39,7 @@ def record_run(
 
     A run that changes its environment holds it meanwhile, and first waits for another one that does.
     """
-    with acting_for(str(_read_flow_run().id), environment):
+    with acting_for(str(read_flow_run().id), environment):
         run = _begin(environment, operation, spec_version, is_upgrade=is_upgrade)
         try:
             with tell_run(run):
@@ -60,7 +58,7 @@ def record_run(
 
 def _begin(environment: str, operation: Operation, spec_version: int | None, *, is_upgrade: bool) -> Run:
     """The run on record with the spec it was begun for; one that has no spec is on record too, with the reason."""
-    flow_run = _read_flow_run()
+    flow_run = read_flow_run()
     run_id = str(flow_run.id)
     request = find_request(flow_run, environment, operation, spec_version)
     actor = name_actor(flow_run, request)
@@ -110,13 +108,6 @@ def _open_generation(environment: str, run_id: str, account: AwsAccount) -> Gene
     except BaseException as error:
         finish(run_id, _classify_end(error), None, error)
         raise
-
-
-def _read_flow_run() -> FlowRun:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise PermanentError("There is no flow run here.", "Start the flow through its deployment.")
-    return context.flow_run
 
 
 def _choose_wanted(

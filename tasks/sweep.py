@@ -25,7 +25,7 @@ from domain.spec import EnvironmentSpec
 from domain.status import RunStatus
 from domain.sweep import BegunRun, BegunStep, DeadRun, decide_sweep, name_way_on
 from tasks import terraform
-from tasks.failover import begin_unbegun
+from tasks.failover import judge_unbegun
 from tasks.journal import complete_journal
 from tasks.ledger import ledger
 from tasks.outcome import finish, list_left, load_account
@@ -65,8 +65,10 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
         is_finishing=any(one.is_terraform for one in find_left_processes(_folder(row))),
         was_ready=bool(known and known.ready_at),
         may_have_changed=may_have_changed(steps),
-        has_stepped=any(one.attempt == run.attempt for one in steps),
-        steps=tuple(BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome) for one in steps),
+        steps=tuple(
+            BegunStep(step_id=one.step_id, name=one.name, outcome=one.outcome, is_earlier=one.attempt < run.attempt)
+            for one in steps
+        ),
     )
 
 
@@ -131,13 +133,20 @@ def _end_run(dead: DeadRun, run: Run | None, where: str) -> None:
 
 
 def _begin_unbegun(run: Run) -> str:
-    """Begin a failover that died before its first step, so that it is unwound forward; else what kept it from that."""
+    """Begin a failover that died before its first step, so that it is unwound forward; else what kept it from that.
+
+    A sweep that was interrupted has begun it already.
+    """
+    if any(step.undo and step.outcome != "undone" for step in ledger().read_steps(run.run_id)):
+        return ""
     if _is_cancelled(run.run_id):
         return "It had touched nothing, and it was cancelled: it was not finished."
     try:
-        begin_unbegun(run)
-    except RefusedError as refusal:
+        first = judge_unbegun(run)
+    except (RefusedError, PermanentError) as refusal:
         return f"It had touched nothing, and it was not finished: {refusal.summary} {refusal.resolution}"
+    if first is not None:
+        ledger().begin_step(run.run_id, first.name, first.arguments, first.undo)
     return ""
 
 

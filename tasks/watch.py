@@ -1,11 +1,13 @@
 """The third look of a failover that nobody asked for: from where the run is, past the gateway and the link."""
 
+from datetime import datetime
+
 from prefect import task
 
 from blocks.postgres.watch import list_answering
-from domain.pair import NODES
+from domain.pair import NODES, Node
 from domain.readiness import Recoverability
-from domain.third_look import Grounds, ThirdLook
+from domain.third_look import Grounds, LateLook, ThirdLook
 from tasks.known_pair import find_pair
 from tasks.ledger import ledger
 from tasks.retry import REPEATABLE
@@ -20,14 +22,29 @@ def look_third(run: Run, observed: Recoverability, grounds: Grounds | None) -> T
     """Which servers answer this run directly, and what forbids it by now; None where a person asked for the run."""
     if grounds is None:
         return None
-    standby = observed.find("standby")
-    seconds = min(run.spec.recovery.failover_detection_seconds, LONGEST_SECONDS)
     return ThirdLook(
         grounds=grounds,
-        answering=list_answering(find_pair(run.environment), seconds),
+        answering=_list_answering(run),
         spoken=tuple(side.name for side in observed.sides if side.role == "primary"),
-        standby=next((node for node in NODES if standby and node == standby.name), None),
+        standby=_find_standby(observed),
         hold=ledger().read_hold(run.environment),
         last_failover_at=ledger().read_last_failover_at(run.environment),
         at=read_clock(),
     )
+
+
+@task(**REPEATABLE)
+def look_late(run: Run, observed: Recoverability, begun_at: datetime) -> LateLook:
+    """The same look, for the sweeper, at a run that a person asked for."""
+    answering = _list_answering(run)
+    return LateLook(at=read_clock(), begun_at=begun_at, answering=answering, standby=_find_standby(observed))
+
+
+def _list_answering(run: Run) -> tuple[Node, ...]:
+    seconds = min(run.spec.recovery.failover_detection_seconds, LONGEST_SECONDS)
+    return list_answering(find_pair(run.environment), seconds)
+
+
+def _find_standby(observed: Recoverability) -> Node | None:
+    standby = observed.find("standby")
+    return next((node for node in NODES if standby and node == standby.name), None)

@@ -97,29 +97,33 @@ class DrilledEnvironment:
         kill_server(self.pair.stack, self.pair.name(old))
         return old
 
-    def kill_at(self, word: str, step: str, moment: str, *, is_cancelled: bool = False, **parameters: Any) -> RunRow:
-        """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one.
+    def kill_at(self, word: str, step: str, moment: str, **parameters: Any) -> RunRow:
+        """A run that is killed with SIGKILL at a step, and swept: never two writable primaries, in the end one."""
+        run_id = self.kill(word, step, moment, **parameters)
+        self.world.sweep()
+        self.check_order()
+        return self.read_ended(run_id)
 
-        `is_cancelled`: Prefect was told to cancel it before, which the run itself did not learn.
-        """
+    def kill(self, word: str, step: str, moment: str, **parameters: Any) -> str:
+        """A run that is killed with SIGKILL at a step, and that nobody has swept; its id."""
         world = self.world
         known = {run.run_id for run in world.ledger.list_runs(self.name)}
         with world.faults.order(self.name, step, moment, "hang"):
             world.process.tell("run", word, {"environment": self.name, **parameters}, None)
             wait_for(f"{step} waits", world.faults.is_hanging, 60)
             assert len(read_state(self.pair).primaries) <= 1
-            (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
-            if is_cancelled:
-                world.prefect.cancel_run(run.run_id)
             world.process.kill()
         wait_for("it is gone", lambda: all(row.is_proved_dead for row in world.ledger.list_live(self.name)), 30)
         assert len(read_state(self.pair).primaries) <= 1
-        world.sweep()
-        if not is_cancelled:
-            self.check_order()
-        ended = world.ledger.read_run(run.run_id)
-        assert ended is not None
-        return ended
+        (run,) = [run for run in world.ledger.list_runs(self.name) if run.run_id not in known]
+        return run.run_id
+
+    def read_ended(self, run_id: str) -> RunRow:
+        """A run that somebody else ended."""
+        run = self.world.ledger.read_run(run_id)
+        assert run is not None
+        assert run.finished_at is not None
+        return run
 
 
 @contextmanager

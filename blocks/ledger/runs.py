@@ -104,10 +104,12 @@ class Runs(Database):
 
     def read_last_failover_at(self, environment: str) -> datetime | None:
         """When a failover of an environment ended last, well or not; what was refused was none."""
-        query = select(func.max(run_state.c.finished_at)).where(
-            run_state.c.environment == environment,
-            run_state.c.operation == Operation.FAILOVER.value,
-            run_state.c.status != RunStatus.REFUSED.value,
+        of_its_run = (run.c.id == run_outcome.c.run_id) & (run.c.attempt == run_outcome.c.attempt)
+        query = select(func.max(run_outcome.c.at)).where(
+            of_its_run,
+            run.c.environment == environment,
+            run.c.operation == Operation.FAILOVER.value,
+            run_outcome.c.status != RunStatus.REFUSED.value,
         )
         with self._read() as connection:
             found: datetime | None = connection.execute(query).scalar()

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from blocks.kept_servers import start_server
 from blocks.postgres.replication import read_state
 from domain.pair import other
 from tests.drill_world import GRACEFUL, UNGRACEFUL, DrilledEnvironment, Observer, make_drilled, recount
 from tests.flow_world import World
+from tests.polling import wait_for
 
 #: What is left where a run died: before the promotion was begun the old primary is it again, after that the new one.
 BACK = ("start_probe", "break_primary", "fence_primary")
@@ -123,16 +125,44 @@ def test_a_failover_that_died_before_its_first_step_is_finished(drilled: Drilled
     assert drilled.world.status(drilled.name) == "ready"
 
 
-def test_a_failover_that_somebody_cancelled_is_not_finished(drilled: DrilledEnvironment) -> None:
-    """It died before its first step, of a cancel that had come to Prefect: nothing is touched, the next converges."""
+def test_who_asks_again_meanwhile_does_not_go_back(drilled: DrilledEnvironment) -> None:
+    """The second failover finds the first one dead and finishes it; then it is refused, for a primary is there."""
     old = drilled.lose_primary()
-    run = drilled.kill_at("failover", "fence_primary", "begin", is_cancelled=True, **LOST)
-    assert (run.status, drilled.world.steps(run.run_id)) == ("crashed", [])
+    first = drilled.kill("failover", "fence_primary", "begin", **LOST)
+    second = drilled.run("failover", **LOST)
+    assert (second.status, drilled.world.steps(second.run_id)) == ("refused", [])
+    assert f"after this one was asked for, and {other(old)} is the primary" in (second.error or "")
+    assert drilled.read_ended(first).status == "crashed"
+    assert drilled.primary() == other(old)
+    drilled.check_order()
+    retried = drilled.world.retry("failover", first)
+    assert (retried.status, drilled.primary()) == ("refused", other(old))
+
+
+def test_a_failover_that_somebody_cancelled_is_not_finished(drilled: DrilledEnvironment) -> None:
+    """It died before its first step, and Prefect was told to cancel it: nothing is touched, the next one converges."""
+    old = drilled.lose_primary()
+    run_id = drilled.kill("failover", "fence_primary", "begin", **LOST)
+    drilled.world.prefect.cancel_run(run_id)
+    drilled.world.sweep()
+    run = drilled.read_ended(run_id)
+    assert (run.status, drilled.world.steps(run_id)) == ("crashed", [])
     assert "it was cancelled: it was not finished" in (run.report or {})["resolution"]
     assert read_state(drilled.pair).primaries == ()
     assert drilled.run("failover", **LOST).status == "succeeded"
     assert drilled.primary() == other(old)
     drilled.check_order()
+
+
+def test_a_primary_that_came_back_is_kept(drilled: DrilledEnvironment) -> None:
+    """It answers again when the sweeper looks: what the dead failover was asked for is no longer needed."""
+    old = drilled.lose_primary()
+    run_id = drilled.kill("failover", "fence_primary", "begin", **LOST)
+    start_server(drilled.pair.stack, drilled.pair.name(old))
+    wait_for("it is the primary again", drilled.is_whole, 60)
+    drilled.world.sweep()
+    assert drilled.read_ended(run_id).status == "crashed"
+    assert (drilled.world.steps(run_id), drilled.primary()) == ([], old)
 
 
 def test_a_failover_is_refused_where_it_may_lose_something(drilled: DrilledEnvironment) -> None:

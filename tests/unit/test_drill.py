@@ -16,6 +16,7 @@ from domain.drill import (
     decide_fail_over,
     find_approval,
     name_drill,
+    refuse_overtaken,
     refuse_second_drill,
 )
 from domain.drill_report import DrillReport, StepTime, is_passed, judge, list_to_mend, render_drill, render_readiness
@@ -243,3 +244,18 @@ def test_readiness_is_told_with_each_way_out() -> None:
     assert "- **The standby is stale** (refuses a drill): It is behind. Wait." in text
     assert "- **The next drill is outside**: Windows. Move it." in text
     assert "would work now" in render_readiness("dev", findings[1:], NOW)
+
+
+def test_a_failover_that_another_one_overtook_is_refused() -> None:
+    """One was done since it was asked for, and a primary is there: it would go back."""
+    with pytest.raises(RefusedError) as caught:
+        refuse_overtaken("dev", PAIR, NOW, NOW + timedelta(minutes=1))
+    assert "another failover ended at 12:01:00 UTC, after this one was asked for, and a is the" in caught.value.summary
+
+
+@pytest.mark.parametrize(
+    ("observed", "minutes"), [(PAIR, -1), (PAIR, None), (PAIR.model_copy(update={"sides": ()}), 1)]
+)
+def test_a_failover_that_is_still_needed_goes_on(observed: Recoverability, minutes: int | None) -> None:
+    """The last one was before, or there was none, or it left no primary."""
+    refuse_overtaken("dev", observed, NOW, None if minutes is None else NOW + timedelta(minutes=minutes))

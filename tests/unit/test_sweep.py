@@ -63,13 +63,26 @@ def test_a_dead_run_is_a_crash(
 
 
 @pytest.mark.parametrize(
-    ("operation", "has_stepped", "is_unbegun"),
-    [(Operation.FAILOVER, False, True), (Operation.FAILOVER, True, False), (Operation.DRILL, False, False)],
+    ("operation", "steps", "is_unbegun"),
+    [
+        (Operation.FAILOVER, (), True),
+        (Operation.FAILOVER, make_steps(("fence_primary", "begun")), False),
+        (Operation.DRILL, (), False),
+    ],
 )
-def test_only_a_failover_is_judged_once_more(operation: Operation, has_stepped: bool, is_unbegun: bool) -> None:
+def test_only_a_failover_is_judged_once_more(
+    operation: Operation, steps: tuple[BegunStep, ...], is_unbegun: bool
+) -> None:
     """One that had begun a step is finished by that step's undo; a drill that had begun none has broken nothing."""
-    (dead,) = decide_sweep([make_run(operation=operation, has_stepped=has_stepped)], SILENCE_SECONDS).dead
+    (dead,) = decide_sweep([make_run(operation=operation, steps=steps)], SILENCE_SECONDS).dead
     assert (dead.is_unbegun, dead.leaves) == (is_unbegun, None)
+
+
+def test_what_an_earlier_attempt_did_is_not_done_by_this_one() -> None:
+    """A run that somebody retried and that died at once has neither begun nor done anything."""
+    step = BegunStep(step_id=1, name="publish_failover_report", outcome="succeeded", is_earlier=True)
+    (dead,) = decide_sweep([make_run(operation=Operation.FAILOVER, steps=(step,))], SILENCE_SECONDS).dead
+    assert (dead.status, dead.is_unbegun) == (RunStatus.CRASHED, True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ import pytest
 from domain.errors import RefusedError
 from domain.hold import Hold
 from domain.spec_parts import Recovery
-from domain.third_look import LATE_SECONDS, Grounds, ThirdLook, refuse_unless_lost
+from domain.third_look import (
+    LATE_SECONDS,
+    WANTED_SECONDS,
+    Grounds,
+    LateLook,
+    ThirdLook,
+    refuse_to_finish,
+    refuse_unless_lost,
+)
 
 T0 = datetime(2026, 11, 30, 12, tzinfo=UTC)
 HOLD = Hold(environment="dev", holder="ada", reason="disk", expires_at=T0 + timedelta(hours=1))
@@ -72,3 +80,27 @@ def test_the_third_look_asks_the_file() -> None:
 def test_a_person_is_not_asked() -> None:
     """Neither the file, nor anything that was seen, stops a failover that a person asked for."""
     refuse_unless_lost("dev", recovery(failover="ask"), None)
+
+
+LATE = LateLook(at=T0, begun_at=T0 - timedelta(seconds=WANTED_SECONDS), answering=("b",), standby="b")
+
+
+def test_a_dead_failover_of_a_lost_primary_is_finished_in_time() -> None:
+    """Where the standby alone answers."""
+    refuse_to_finish("dev", LATE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"at": T0 + timedelta(seconds=1)}, "began 301 s ago and died, limit 300 s"),
+        ({"answering": ("a", "b")}, "may be coming back. Servers that answer: a and b; standby: b"),
+        ({"answering": ()}, "Servers that answer: none"),
+        ({"standby": None}, "standby: none"),
+    ],
+)
+def test_a_dead_failover_is_not_finished_on_old_consent(changes: dict[str, Any], told: str) -> None:
+    """A primary that starts again still has what nobody would see any more."""
+    with pytest.raises(RefusedError) as caught:
+        refuse_to_finish("dev", LATE.model_copy(update=changes))
+    assert told in caught.value.summary

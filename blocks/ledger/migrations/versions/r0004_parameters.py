@@ -19,5 +19,6 @@ WHERE NOT EXISTS (SELECT FROM ledger.run later WHERE later.id = r.id AND later.a
 
 def upgrade() -> None:
     """Add the column, and to the view of runs."""
+    op.execute("LOCK TABLE ledger.run_state IN ACCESS EXCLUSIVE MODE")  # in the order of its readers
     op.execute("ALTER TABLE ledger.run ADD COLUMN parameters json")
     op.execute(RUN_STATE)
