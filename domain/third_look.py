@@ -74,7 +74,7 @@ class ThirdLook(BaseModel):
     """What a failover that nobody asked for sees itself: which servers answer it directly, and what the ledger says.
 
     `spoken` are those that said in a session that they are the primary, however slowly. `last_failover_at`: when one
-    ended last that was not refused.
+    ended last that touched the pair.
     """
 
     model_config = ConfigDict(frozen=True)

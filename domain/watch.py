@@ -42,7 +42,7 @@ def end_cooldown(recovery: Recovery, last_failover_at: datetime | None) -> datet
 
 
 class Standing(BaseModel):
-    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that was not refused.
+    """What the ledger says of a watched environment. `last_failover_at`: when one ended last that touched the pair.
 
     `busy_with` is a run that changes the pair, `held_by` one that holds the environment and has not come to the pair.
     """

@@ -26,10 +26,11 @@ def read_flow_run() -> FlowRun:
 
 
 def read_asked_at() -> datetime:
-    """When this run was asked for, by Prefect's clock; a retry does not change it."""
-    created = read_flow_run().created
-    assert created is not None, "Prefect has stored it"
-    return created
+    """When this run was asked for, by Prefect's clock; a schedule asks when it is due. A retry does not change it."""
+    flow_run = read_flow_run()
+    asked_at = flow_run.expected_start_time if flow_run.auto_scheduled else flow_run.created
+    assert asked_at is not None, "Prefect has stored it"
+    return asked_at
 
 
 def find_request(

@@ -40,7 +40,7 @@ def restore_pair(run: Run, primary: Node, goes_forward: bool) -> dict[str, Any]:
     pair = find_pair(run.environment)
     for relay in ("link", "gateway"):
         mend_relay(pair.control(relay))
-    was_promoted = any(step.name == "promote_standby" for step in ledger().read_steps(run.run_id))
+    was_promoted = any(step.name == "promote_standby" for step in ledger().read_open_steps(run.run_id))
     order = decide_order(read_state(pair), primary, goes_forward=goes_forward or was_promoted)
     standby = other(order.primary)
     if order.rejoins or order.act == "promote":

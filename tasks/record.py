@@ -206,6 +206,6 @@ def _finish_failed(run: Run, error: BaseException) -> None:
         return finish(run.run_id, status, None, error)
     with suppress(TerrariumError):  # a Terraform that was killed leaves its lock
         break_dead_lock(run)
-    has_changed = may_have_changed(ledger().read_steps(run.run_id))
+    has_changed = may_have_changed(ledger().read_open_steps(run.run_id))
     leaves = classify_failure(run.operation, was_ready=run.was_ready, may_have_changed=has_changed)
     return finish(run.run_id, status, leaves, error, list_left(run) if has_changed else {})

@@ -125,8 +125,11 @@ def perform(run: Run, step: Step) -> None:
 
 
 def unwind(run: Run) -> None:
-    """Undo what a run began and brought for itself, last first. A step whose end was not recorded was interrupted."""
-    for step in reversed(ledger().read_steps(run.run_id)):
+    """Undo what a run began and brought for itself, last first. A step whose end was not recorded was interrupted.
+
+    What an earlier attempt did that ended well is not undone by one that somebody started after it.
+    """
+    for step in reversed(ledger().read_open_steps(run.run_id)):
         if step.outcome == "begun":
             ledger().finish_step(step.step_id, "interrupted", {})
         if step.undo and step.outcome != "undone":

@@ -56,7 +56,7 @@ def _read_begun(row: LivenessRow, now: datetime) -> BegunRun:
     about |= {"silent_seconds": (now - row.beat_at).total_seconds()}
     if run is None:
         return BegunRun(**about, operation=None)
-    steps = ledger().read_steps(row.run_id)
+    steps = ledger().read_open_steps(row.run_id)
     known = ledger().read_environment(row.environment)
     return BegunRun(
         **about,
@@ -137,7 +137,7 @@ def _begin_unbegun(run: Run) -> str:
 
     A sweep that was interrupted has begun it already.
     """
-    if any(step.undo and step.outcome != "undone" for step in ledger().read_steps(run.run_id)):
+    if any(step.undo and step.outcome != "undone" for step in ledger().read_open_steps(run.run_id)):
         return ""
     if _is_cancelled(run.run_id):
         return "It had touched nothing, and it was cancelled: it was not finished."

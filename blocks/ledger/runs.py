@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from blocks.ledger.chain import ChainWriter
 from blocks.ledger.database import Database
@@ -103,13 +103,11 @@ class Runs(Database):
             return connection.execute(query).first() is not None
 
     def read_last_failover_at(self, environment: str) -> datetime | None:
-        """When a failover of an environment ended last, well or not; what was refused was none."""
+        """When a failover of an environment ended last that had touched its pair, well or not."""
         of_its_run = (run.c.id == run_outcome.c.run_id) & (run.c.attempt == run_outcome.c.attempt)
+        has_stepped = exists().where(step.c.run_id == run_outcome.c.run_id, step.c.attempt == run_outcome.c.attempt)
         query = select(func.max(run_outcome.c.at)).where(
-            of_its_run,
-            run.c.environment == environment,
-            run.c.operation == Operation.FAILOVER.value,
-            run_outcome.c.status != RunStatus.REFUSED.value,
+            of_its_run, run.c.environment == environment, run.c.operation == Operation.FAILOVER.value, has_stepped
         )
         with self._read() as connection:
             found: datetime | None = connection.execute(query).scalar()
@@ -165,6 +163,15 @@ class Steps(Database):
         query = select(step_state).where(step_state.c.run_id == run_id).order_by(step_state.c.step_id)
         with self._read() as connection:
             return [StepRow.model_validate(dict(row)) for row in connection.execute(query).mappings()]
+
+    def read_open_steps(self, run_id: str) -> list[StepRow]:
+        """Those of them that may have to be undone: what an attempt did that ended well stays, whoever retries it."""
+        ended_well = select(run_outcome.c.attempt).where(
+            run_outcome.c.run_id == run_id, run_outcome.c.status == RunStatus.SUCCEEDED.value
+        )
+        with self._read() as connection:
+            kept = set(connection.execute(ended_well).scalars())
+        return [one for one in self.read_steps(run_id) if one.attempt not in kept]
 
 
 def _find_newest_generation(chain: ChainWriter, environment: str) -> int | None:

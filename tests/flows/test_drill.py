@@ -139,6 +139,19 @@ def test_who_asks_again_meanwhile_does_not_go_back(drilled: DrilledEnvironment) 
     assert (retried.status, drilled.primary()) == ("refused", other(old))
 
 
+def test_a_failover_that_ended_well_is_not_unwound_by_its_retry(drilled: DrilledEnvironment) -> None:
+    """Its new primary is lost later, and somebody presses Retry: refused, and the standby that is left is untouched."""
+    run = drilled.run("failover", reason="a move")
+    lost = drilled.lose_primary()
+    retried = drilled.world.retry("failover", run.run_id)
+    assert (run.status, retried.status) == ("succeeded", "refused")
+    left = read_state(drilled.pair).of(other(lost))
+    assert (left.is_primary, left.is_fenced) == (False, False)
+    assert drilled.run("failover", **LOST).status == "succeeded"
+    assert drilled.primary() == other(lost)
+    drilled.check_order()
+
+
 def test_a_failover_that_somebody_cancelled_is_not_finished(drilled: DrilledEnvironment) -> None:
     """It died before its first step, and Prefect was told to cancel it: nothing is touched, the next one converges."""
     old = drilled.lose_primary()

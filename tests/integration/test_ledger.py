@@ -127,6 +127,9 @@ def test_run_that_is_run_again_is_another_attempt(ledger: Ledger) -> None:
     steps = [(step.attempt, step.outcome) for step in ledger.read_steps("run-1")]
     assert steps == [(1, "failed"), (2, "begun")]
     assert len(ledger.list_runs()) == 1
+    ledger.finish_run("run-1", RunStatus.SUCCEEDED, EnvironmentStatus.READY)
+    assert _begin(ledger) == 3
+    assert [step.attempt for step in ledger.read_open_steps("run-1")] == [1]
 
 
 def test_runs_are_listed_newest_first(ledger: Ledger) -> None:
@@ -227,17 +230,22 @@ def test_history_is_of_runs_that_did_the_same(ledger: Ledger) -> None:
     assert ledger.read_history("terraform_data", Operation.TEARDOWN) == []
 
 
-def test_the_last_failover_is_one_that_was_not_refused(ledger: Ledger) -> None:
-    """A failed one counts too; one that has not ended, a refused one and another operation do not."""
+def test_the_last_failover_is_one_that_touched_its_pair(ledger: Ledger) -> None:
+    """A failed one counts too; one that has not ended, one without a step and another operation do not."""
     assert ledger.read_last_failover_at("dev") is None
     ends: tuple[tuple[str, Operation, RunStatus | None], ...] = (
         ("plan-1", Operation.PLAN, RunStatus.SUCCEEDED),
         ("failed-1", Operation.FAILOVER, RunStatus.FAILED),
         ("refused-1", Operation.FAILOVER, RunStatus.REFUSED),
+        ("untouched-1", Operation.FAILOVER, RunStatus.CRASHED),
         ("going-1", Operation.FAILOVER, None),
     )
     for run_id, operation, status in ends:
         ledger.begin_run(run_id, "dev", operation, operation.value, None, None, "ada", "host", 42)
+        ledger.enter_run(run_id, "dev")
+        if run_id in ("plan-1", "failed-1", "going-1"):
+            assert ledger.take_lease("dev", run_id) is None
+            ledger.begin_step(run_id, "fence_primary", {})
         if status:
             ledger.finish_run(run_id, status)
     failed = ledger.read_run("failed-1")
