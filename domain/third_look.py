@@ -61,10 +61,9 @@ def refuse_to_finish(environment: str, late: LateLook) -> None:
             "whether it is still wanted.",
             f"See whether the primary is lost; then `terrarium failover {environment} --reason …`.",
         )
-    if late.standby is None or late.answering != (late.standby,):
-        answering = " and ".join(late.answering) or "none"
+    if not _is_standby_alone(late):
         raise RefusedError(
-            f"{environment}: its primary may be coming back. Servers that answer: {answering}; standby: "
+            f"{environment}: its primary may be coming back. Servers that answer: {_name_answering(late)}; standby: "
             f"{late.standby or 'none'}.",
             f"See both servers' logs; then `terrarium failover {environment} --reason …`.",
         )
@@ -138,10 +137,17 @@ def _check_servers(environment: str, _recovery: Recovery, third: ThirdLook, _by_
             "lost.",
             "See what is between the vantage points and the primary, or why it is so slow.",
         )
-    if third.standby is None or third.answering != (third.standby,):
-        answering = " and ".join(third.answering) or "none"
+    if not _is_standby_alone(third):
         yield (
-            f"{environment}: seen from a third place its primary is not lost. Servers that answer: {answering}; "
-            f"standby: {third.standby or 'none'}.",
+            f"{environment}: seen from a third place its primary is not lost. Servers that answer: "
+            f"{_name_answering(third)}; standby: {third.standby or 'none'}.",
             "See what is between the vantage points and the primary; the runbook of drills has a line for each alarm.",
         )
+
+
+def _is_standby_alone(look: ThirdLook | LateLook) -> bool:
+    return look.standby is not None and look.answering == (look.standby,)
+
+
+def _name_answering(look: ThirdLook | LateLook) -> str:
+    return " and ".join(look.answering) or "none"
